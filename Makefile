@@ -1,0 +1,118 @@
+# stackemu: `make up` starts the emulator, `make test` runs every test, `make` alone lists the targets.
+# Works with GNU make 3.81 and later (macOS has no newer one).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SECONDARY:
+.NOTPARALLEL:
+
+# A Go that is older than go.mod asks for fetches the right one by itself, also where a distribution has switched
+# that off. `sudo` and new shells often lack the folder of Go's own installer.
+export GOTOOLCHAIN := auto
+export PATH := $(PATH):/usr/local/go/bin
+GO := go
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w
+# VCS stamping is off because it fails in a checkout of another user; VERSION says the same.
+BUILD := build -trimpath -buildvcs=false
+
+STATICCHECK_VERSION := v0.8.2
+STATICCHECK := .cache/bin/staticcheck-$(STATICCHECK_VERSION)
+
+# The guest's own programs, which stackemu embeds.
+TOOLS := $(foreach arch,amd64 arm64,guest/toolbin/stackguest-linux-$(arch).gz guest/toolbin/bootinit-linux-$(arch).gz)
+
+# Where `up` looks for an image, as the program itself does.
+ARCH := $(subst x86_64,amd64,$(subst aarch64,arm64,$(or $(EMULATOR_ARCH),$(shell uname -m))))
+IMAGE_DIR := $(or $(EMULATOR_IMAGE_DIR),$(or $(STACK_EMULATOR_HOME),$(HOME)/.stack/emulator)/images)
+IMAGE := $(IMAGE_DIR)/stack-emulator-$(ARCH).qcow2
+E2E_IMAGE := $(CURDIR)/.cache/e2e/stack-emulator-$(ARCH).qcow2
+
+.PHONY: help setup build up image test test-short unit e2e bench lint fmt clean FORCE
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+setup: ## install what is missing on this machine (asks for root only then)
+	@scripts/setup.sh
+
+build: setup-build bin/stackemu ## build bin/stackemu, static, with the guest's tools in it
+
+up: setup bin/stackemu ## start the emulator, after building all that it needs; Ctrl-C stops it
+	@[[ -e "$(IMAGE)" ]] || bin/stackemu image build
+	@exec bin/stackemu up $(ARGS)
+
+image: setup bin/stackemu ## build the reference image anew, to where `up` looks for it
+	bin/stackemu image build $(ARGS)
+
+test: setup-test bin/stackemu unit e2e ## run every test, unit to end-to-end (real QEMU, real image)
+
+test-short: setup-build $(TOOLS) ## run the fast unit tests, with the race detector
+	$(GO) test -race -short -timeout 5m ./...
+
+e2e: setup-test bin/stackemu ## run the end-to-end tests on the reference image (built when its inputs changed)
+	scripts/e2e-image.sh "$(E2E_IMAGE)"
+	STACKEMU_REQUIRE_QEMU=1 STACKEMU_E2E_IMAGE="$(E2E_IMAGE)" STACKEMU_E2E_BIN="$(CURDIR)/bin/stackemu" \
+		$(GO) test -count=1 -v -timeout 30m ./internal/e2e/...
+
+bench: setup bin/stackemu ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+lint: setup-build $(TOOLS) $(STATICCHECK) ## gofmt, vet, staticcheck, the layering rules, and the cross-compiles
+	@echo "gofmt"; unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); \
+		[[ -z "$$unformatted" ]] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+	$(GO) mod verify
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+	$(GO) test -count=1 ./internal/archtest
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./...
+	GOOS=darwin GOARCH=amd64 CGO_ENABLED=0 $(GO) build ./...
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 $(GO) build ./...
+
+fmt: setup-build ## format all Go files
+	$(GO) fmt ./...
+
+clean: ## remove what make has built here (not the emulator's data in your home)
+	rm -rf bin .cache $(TOOLS)
+
+# ---- what is behind the targets above
+
+.PHONY: setup-build setup-test
+setup-build:
+	@scripts/setup.sh --build
+setup-test:
+	@scripts/setup.sh --test
+
+# QEMU must be there: with STACKEMU_REQUIRE_QEMU a test that would be skipped without it fails instead.
+unit: setup-test $(TOOLS)
+	STACKEMU_REQUIRE_QEMU=1 $(GO) test -race -count=1 -timeout 15m ./...
+
+# Go's own build cache knows best what is out of date, so its builds always run.
+bin/stackemu: $(TOOLS) FORCE
+	@echo "build $@ ($(VERSION))"
+	@CGO_ENABLED=0 $(GO) $(BUILD) -ldflags "$(LDFLAGS) -X main.version=$(VERSION)" -o $@ ./cmd/stackemu
+
+.cache/stackguest-linux-%: FORCE
+	@$(call guest-program,./cmd/stackguest)
+.cache/bootinit-linux-%: FORCE
+	@$(call guest-program,./guest/bootinit)
+
+# A program that came out the same keeps its time, so that it is not compressed and embedded again.
+define guest-program
+mkdir -p .cache; CGO_ENABLED=0 GOOS=linux GOARCH=$* $(GO) $(BUILD) -ldflags "$(LDFLAGS)" -o $@.new $(1) && \
+	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+endef
+
+guest/toolbin/%.gz: .cache/%
+	@echo "build $@"
+	@gzip -9nc $< >.cache/$*.gz && mv .cache/$*.gz $@
+
+$(STATICCHECK):
+	@echo "build staticcheck $(STATICCHECK_VERSION)"
+	@mkdir -p $(@D)
+	@GOTOOLCHAIN=$$($(GO) env GOVERSION) GOBIN=$(CURDIR)/.cache/bin CGO_ENABLED=0 \
+		$(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	@mv .cache/bin/staticcheck $@

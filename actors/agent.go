@@ -1,0 +1,126 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/messages"
+)
+
+// agent owns the guest-agent channel of one machine. The channel accepts bytes long before a guest listens, so the agent
+// waits for AgentPort and then proves by a sync that somebody is there.
+//
+// Parent: an emulator. In: AgentPort, PowerOffGuest. Out: AgentReady, RungRefused. It fails when an open port does not
+// answer in time.
+type agent struct {
+	life
+	emulator Ref[messages.Emulator]
+	dial     func(ctx context.Context) (AgentConn, error)
+	conn     AgentConn // nil until synced, and again when the guest closes its end
+	syncing  bool
+}
+
+// syncTimeout is generous: the first answer after a boot waits for a guest under TCG that is starting everything else.
+const syncTimeout = 30 * time.Second
+
+var errNotConnected = errors.New("not connected")
+
+type synced struct {
+	conn AgentConn
+	err  error
+}
+
+// Close ends a channel that nobody is left to own.
+func (s *synced) Close() error {
+	if s.conn == nil {
+		return nil
+	}
+	return s.conn.Close()
+}
+
+func (a *agent) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		a.life = newLife()
+	case *messages.AgentPort:
+		a.port(c, m.Open)
+	case *synced:
+		a.synced(c, m)
+	case *messages.PowerOffGuest:
+		a.powerOff(c)
+	case *messages.RungRefused: // by our own command, from off the mailbox
+		a.emulator.Tell(c, m)
+	case *actor.Stopping:
+		a.end()
+		a.hangUp()
+	}
+}
+
+func (a *agent) port(c actor.Context, open bool) {
+	if !open {
+		a.hangUp()
+		return
+	}
+	if a.conn != nil || a.syncing {
+		return
+	}
+	a.syncing = true
+	dial := a.dial
+	a.run(c, func(ctx context.Context) any {
+		ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+		defer cancel()
+		conn, err := dial(ctx)
+		if err == nil {
+			if err = conn.Sync(ctx); err != nil {
+				_ = conn.Close()
+			}
+		}
+		if err != nil {
+			return &synced{err: err}
+		}
+		return &synced{conn: conn}
+	})
+}
+
+func (a *agent) synced(c actor.Context, m *synced) {
+	a.syncing = false
+	if m.err != nil {
+		fail(c, fmt.Errorf("agent: %w", m.err))
+		return
+	}
+	a.conn = m.conn
+	a.emulator.Tell(c, &messages.AgentReady{})
+}
+
+func (a *agent) powerOff(c actor.Context) {
+	refused := func(err error) *messages.RungRefused {
+		return &messages.RungRefused{Rung: lifecycle.RungAgent.String(), Cause: messages.Cause{Err: fmt.Errorf("agent: %w", err)}}
+	}
+	conn := a.conn
+	if conn == nil {
+		a.emulator.Tell(c, refused(errNotConnected))
+		return
+	}
+	a.run(c, func(ctx context.Context) any {
+		ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+		defer cancel()
+		if err := conn.Shutdown(ctx); err != nil {
+			return refused(err)
+		}
+		return nil
+	})
+}
+
+func (a *agent) hangUp() {
+	if a.conn != nil {
+		_ = a.conn.Close()
+		a.conn = nil
+	}
+}
+
+func (m *synced) failure() error { return m.err }

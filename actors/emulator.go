@@ -1,0 +1,217 @@
+package actors
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/internal/msglog"
+	"github.com/stackemu/stackemu/messages"
+)
+
+// emulator brings one instance up, keeps it up, and takes it down.
+//
+// What may happen in which state, and what follows, is lifecycle.Instance: a pure state machine that this actor feeds with
+// what it hears ([emulator.Receive]) and whose effects it carries out ([emulator.perform]). Read the two from top to bottom
+// for the story of a start. The children of a generation, their failures and their end are in generation.go.
+//
+// Parent: the fleet. In: Launch, Shutdown, and what its children tell. Out: StateChanged, ServiceChanged, Notice, and
+// InstanceEnded as its last word. It holds the instance's lock from its first preparation until it has stopped.
+type emulator struct {
+	life
+	name  string
+	runID string // names this process in correlation ids
+	world World
+	log   *msglog.Log
+	fleet Ref[messages.Fleet]
+
+	machineState *lifecycle.Instance
+	instance     Instance // nil until it could be opened
+	boot         *Boot    // of the present generation; nil without one
+	attempt      int
+	since        time.Time // the start, or the stop, was asked for
+	cause        error     // of the failure that is being dealt with
+
+	deadline   life
+	deadlineID int
+	generation
+}
+
+func (e *emulator) stateName() string { return e.machineState.State().String() }
+
+// Receive turns what the emulator hears into events of its state machine.
+func (e *emulator) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		e.life, e.deadline = newLife(), newLife()
+	case *messages.Launch:
+		e.since = time.Now()
+		e.step(c, lifecycle.Start{})
+	case *messages.Shutdown:
+		if st := e.machineState.State(); st != lifecycle.Stopping {
+			e.since = time.Now()
+		}
+		e.step(c, lifecycle.Stop{Kill: m.Kill})
+
+	case *prepared:
+		e.prepared(c, m)
+	case *messages.MachineStarted:
+		// The monitor tells when it can be talked to.
+	case *messages.MonitorReady:
+		e.monitorOpen = true
+		e.agent.Tell(c, &messages.AgentPort{Open: m.Agent})
+		e.step(c, lifecycle.MonitorUp{})
+	case *messages.AgentPort:
+		e.agent.Tell(c, m)
+	case *messages.AgentReady:
+		// Needed for the shutdown only; a guest without an agent has its power button.
+	case *messages.ServiceChanged:
+		e.serviceChanged(c, m)
+	case *messages.AllHealthy:
+		e.step(c, lifecycle.Healthy{})
+
+	case *messages.GuestShutdown:
+		e.wentDown = m
+	case *messages.GuestPanicked:
+		e.notice(c, "the guest's kernel has panicked")
+	case *messages.DiskFault:
+		e.diskFault(c, m)
+	case *messages.MachineExited:
+		e.machineExited(c, m)
+	case *messages.MonitorLost:
+		e.monitorLost(c, m.Cause.Err)
+	case *messages.RungRefused:
+		e.step(c, lifecycle.RungFailed{Rung: rungNamed(m.Rung), Err: m.Cause.Err})
+
+	case *deadlinePassed:
+		if m.id == e.deadlineID {
+			e.step(c, lifecycle.DeadlinePassed{Err: e.overdue(m.arm)})
+		}
+	case *backoffOver:
+		e.step(c, lifecycle.BackoffOver{})
+	case *successorDue:
+		e.succeed(c, m)
+
+	case *actor.Terminated:
+		e.terminated(c, m.Who)
+	case *actor.Stopping:
+		e.closing = true
+		e.end()
+	case *actor.Stopped:
+		e.letGo()
+	}
+}
+
+// perform carries out what the state machine asks for. The cases stand in the order of a start, then of an end.
+func (e *emulator) perform(c actor.Context, effect lifecycle.Effect) {
+	switch f := effect.(type) {
+	case lifecycle.Enter:
+		e.entered(c, f)
+	case lifecycle.Arm:
+		e.arm(c, f)
+	case lifecycle.Disarm:
+		e.disarm()
+	case lifecycle.Prepare:
+		e.prepare(c)
+	case lifecycle.Boot:
+		e.spawnMachine(c)
+		e.spawnMonitor(c)
+		e.spawnAgent(c)
+	case lifecycle.Probe:
+		e.spawnProber(c)
+	case lifecycle.Wait:
+		e.after(c, f.For, &backoffOver{})
+	case lifecycle.Shutdown:
+		e.shutdown(c, f.Rung)
+	case lifecycle.Drain:
+		e.drain(c)
+	case lifecycle.Finish:
+		e.fleet.Tell(c, &messages.InstanceEnded{Instance: e.name, State: e.stateName(), Cause: messages.Cause{Err: e.path(f.Err)}})
+	}
+}
+
+func (e *emulator) step(c actor.Context, ev lifecycle.Event) {
+	e.cause = causeOf(ev)
+	for _, effect := range e.machineState.Step(time.Now(), ev) {
+		e.perform(c, effect)
+	}
+}
+
+func (e *emulator) entered(c actor.Context, f lifecycle.Enter) {
+	changed := &messages.StateChanged{Instance: e.name, Attempt: e.attemptID(), From: f.From.String(), To: f.To.String(), Since: time.Since(e.since)}
+	if f.To == lifecycle.Draining {
+		changed.Cause = messages.Cause{Err: e.path(e.cause)}
+	}
+	if e.boot != nil {
+		changed.Services = append(changed.Services, e.boot.Services...)
+	}
+	e.fleet.Tell(c, changed)
+}
+
+// serviceChanged passes the news on. A service that falls ill may be ill alone, or QEMU may have stopped running the guest:
+// its monitor finds out.
+func (e *emulator) serviceChanged(c actor.Context, m *messages.ServiceChanged) {
+	e.services[m.Service] = m
+	e.fleet.Tell(c, m)
+	if !m.Healthy && e.machineState.State() == lifecycle.Ready {
+		e.monitor.Tell(c, &messages.AskMachine{})
+	}
+}
+
+func (e *emulator) shutdown(c actor.Context, rung lifecycle.Rung) {
+	switch rung {
+	case lifecycle.RungAgent:
+		e.agent.Tell(c, &messages.PowerOffGuest{})
+	case lifecycle.RungACPI:
+		e.monitor.Tell(c, &messages.PressPowerButton{})
+	case lifecycle.RungQuit:
+		e.monitor.Tell(c, &messages.QuitMachine{})
+	}
+}
+
+func (e *emulator) diskFault(c actor.Context, m *messages.DiskFault) {
+	if m.NoSpace {
+		e.notice(c, "the disk is full: the guest is paused until there is room")
+		return
+	}
+	e.notice(c, fmt.Sprintf("the guest's disk had an error (%s)", m.Operation))
+}
+
+func (e *emulator) notice(c actor.Context, warning string) {
+	e.fleet.Tell(c, &messages.Notice{Instance: e.name, Warning: true, Text: warning})
+}
+
+// path puts the instance's name before an error, so that the whole reads as one path.
+func (e *emulator) path(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", e.name, err)
+}
+
+func (e *emulator) attemptID() string { return fmt.Sprintf("%s-%s-%d", e.name, e.runID, e.attempt) }
+
+func causeOf(ev lifecycle.Event) error {
+	switch ev := ev.(type) {
+	case lifecycle.PrepareFailed:
+		return ev.Err
+	case lifecycle.Died:
+		return ev.Err
+	case lifecycle.StageFailed:
+		return ev.Err
+	case lifecycle.DeadlinePassed:
+		return ev.Err
+	}
+	return nil
+}
+
+func rungNamed(name string) lifecycle.Rung {
+	for r := lifecycle.RungAgent; r < lifecycle.RungKill; r++ {
+		if r.String() == name {
+			return r
+		}
+	}
+	return lifecycle.RungKill
+}

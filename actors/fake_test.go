@@ -1,0 +1,388 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/digitalocean/go-qemu/qmp"
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/messages"
+	"github.com/stackemu/stackemu/qemu"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The fakes of this file stand for QEMU and its guest in tests of the tree. They run in a synctest bubble, so a boot of
+// twenty seconds takes none. Each behaviour has its twin with the real thing in the end-to-end tests.
+
+// fakeWorld is one instance that boots as its fields say. Fields may be changed between two starts only.
+type fakeWorld struct {
+	dir string
+
+	openErr, prepareErr error
+	prepareFor          time.Duration
+	launchErr           error
+	refuse              error         // QEMU ends with it at once
+	bootFor             time.Duration // until the guest's agent and services answer
+	deafAgent           bool          // the agent's port never opens
+	agentIgnores        bool          // guest-shutdown is accepted, and nothing happens
+	acpiIgnores         bool          // so is the power button
+	quitHangs           bool          // QMP does not answer a quit
+	onProbe             func(service string) error
+
+	mu       sync.Mutex
+	machines []*fakeMachine
+	opened   int // instances that are held
+	boots    int // boots that are not closed
+}
+
+func (w *fakeWorld) Open(context.Context, string) (Instance, error) {
+	if w.openErr != nil {
+		return nil, w.openErr
+	}
+	w.count(&w.opened, 1)
+	return w, nil
+}
+
+func (w *fakeWorld) Close() error { w.count(&w.opened, -1); return nil }
+
+func (w *fakeWorld) count(n *int, by int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	*n += by
+}
+
+func (w *fakeWorld) MessagesLog() string { return filepath.Join(w.dir, "messages.jsonl") }
+
+func (w *fakeWorld) Prepare(ctx context.Context) (*Boot, error) {
+	select {
+	case <-time.After(w.prepareFor):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if w.prepareErr != nil {
+		return nil, w.prepareErr
+	}
+	m := &fakeMachine{world: w, born: time.Now(), done: make(chan struct{}), launched: make(chan struct{}), closed: make(chan struct{})}
+	w.count(&w.boots, 1)
+	check := func(service string) Check {
+		return Check{service, func(ctx context.Context) error { return m.probe(ctx, service) }}
+	}
+	return &Boot{
+		Services:    []messages.Service{{Name: "backend", URL: "http://localhost:26701"}, {Name: "dashboard", URL: "http://localhost:26700"}},
+		Checks:      []Check{check("backend"), check("dashboard")},
+		Launch:      m.launch,
+		DialMonitor: m.dialMonitor,
+		DialAgent:   m.dialAgent,
+		Explain:     func() string { return "serial: its last words" },
+		Close:       sync.OnceValue(func() error { w.count(&w.boots, -1); return nil }),
+	}, nil
+}
+
+// last is the youngest machine that was launched.
+func (w *fakeWorld) last() *fakeMachine {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.machines[len(w.machines)-1]
+}
+
+// fakeMachine is a QEMU with a guest in it.
+type fakeMachine struct {
+	world    *fakeWorld
+	born     time.Time // when it was prepared
+	launched chan struct{}
+
+	mu     sync.Mutex
+	dead   bool
+	err    error
+	done   chan struct{}
+	onEvt  func(qmp.Event)
+	closed chan struct{} // the monitor's end, after its last event
+	open   bool          // the guest's agent has opened its port
+	hung   bool          // does not negotiate any more
+}
+
+func (m *fakeMachine) launch() (Process, error) {
+	if m.world.launchErr != nil {
+		return nil, m.world.launchErr
+	}
+	m.world.mu.Lock()
+	defer m.world.mu.Unlock()
+	m.world.machines = append(m.world.machines, m)
+	close(m.launched)
+	if m.world.refuse != nil {
+		m.die(m.world.refuse)
+		return m, nil
+	}
+	if !m.world.deafAgent {
+		time.AfterFunc(m.world.bootFor, m.openAgent)
+	}
+	return m, nil
+}
+
+func (m *fakeMachine) openAgent() {
+	m.mu.Lock()
+	m.open = true
+	m.mu.Unlock()
+	m.event("VSERPORT_CHANGE", map[string]any{"open": true, "id": "qga"})
+}
+
+func (m *fakeMachine) PID() int              { return 4242 }
+func (m *fakeMachine) Done() <-chan struct{} { return m.done }
+func (m *fakeMachine) Err() error            { m.mu.Lock(); defer m.mu.Unlock(); return m.err }
+func (m *fakeMachine) Kill()                 { m.die(&qemu.ExitError{Code: -1, Signal: syscall.SIGKILL}) }
+
+// die ends the process: the kernel closes its sockets first, and a moment later its parent can reap it.
+func (m *fakeMachine) die(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.dead {
+		return
+	}
+	m.dead, m.err = true, err
+	m.hangUp()
+	time.AfterFunc(time.Millisecond, func() { close(m.done) })
+}
+
+func (m *fakeMachine) hangUp() {
+	select {
+	case <-m.closed:
+	default:
+		close(m.closed)
+	}
+}
+
+func (m *fakeMachine) event(name string, data map[string]any) {
+	m.mu.Lock()
+	on := m.onEvt
+	m.mu.Unlock()
+	if on != nil {
+		on(qmp.Event{Event: name, Data: data})
+	}
+}
+
+func (m *fakeMachine) powerOff(byGuest bool) {
+	m.event("SHUTDOWN", map[string]any{"guest": byGuest, "reason": "guest-shutdown"})
+	m.die(nil)
+}
+
+func (m *fakeMachine) dialMonitor(ctx context.Context, onEvent func(qmp.Event)) (MonitorConn, error) {
+	select {
+	case <-m.launched:
+		time.Sleep(40 * time.Millisecond) // as long as a real QEMU takes
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.dead {
+		return nil, errors.New("connection refused")
+	}
+	if m.hung {
+		m.mu.Unlock()
+		<-ctx.Done()
+		m.mu.Lock()
+		return nil, context.Cause(ctx)
+	}
+	m.onEvt = onEvent
+	m.closed = make(chan struct{})
+	return &fakeMonitor{m, m.closed}, nil
+}
+
+type fakeMonitor struct {
+	m      *fakeMachine
+	closed chan struct{}
+}
+
+func (f *fakeMonitor) Version() string { return "10.0.2" }
+func (f *fakeMonitor) AgentOpen(context.Context) (bool, error) {
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	return f.m.open, nil
+}
+func (f *fakeMonitor) Done() <-chan struct{} { return f.closed }
+func (f *fakeMonitor) Err() error            { return errors.New("qmp: connection closed") }
+func (f *fakeMonitor) Close() error          { return nil }
+func (f *fakeMonitor) Status(ctx context.Context) (string, error) {
+	if f.m.hung {
+		<-ctx.Done()
+		return "", context.Cause(ctx)
+	}
+	return "running", nil
+}
+func (f *fakeMonitor) Powerdown(context.Context) error {
+	if !f.m.world.acpiIgnores {
+		f.m.powerOff(true)
+	}
+	return nil
+}
+func (f *fakeMonitor) Quit(ctx context.Context) error {
+	if f.m.world.quitHangs {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	f.m.powerOff(false)
+	return nil
+}
+
+func (m *fakeMachine) dialAgent(context.Context) (AgentConn, error) { return fakeAgent{m}, nil }
+
+type fakeAgent struct{ m *fakeMachine }
+
+func (f fakeAgent) Sync(context.Context) error { return nil }
+func (f fakeAgent) Close() error               { return nil }
+func (f fakeAgent) Shutdown(context.Context) error {
+	if !f.m.world.agentIgnores {
+		f.m.powerOff(true)
+	}
+	return nil
+}
+
+func (m *fakeMachine) probe(_ context.Context, service string) error {
+	up := m.world.bootFor
+	if service == "dashboard" {
+		up += 300 * time.Millisecond // always the second one
+	}
+	if time.Since(m.born) < up {
+		return errors.New("connection reset")
+	}
+	if m.world.onProbe != nil {
+		return m.world.onProbe(service)
+	}
+	return nil
+}
+
+// play is one run of a tree in a bubble.
+type play struct {
+	*testing.T
+	world *fakeWorld
+	tree  *Tree
+
+	mu    sync.Mutex
+	heard []string
+	ended *messages.InstanceEnded
+	idle  chan struct{}
+}
+
+// stage runs a story: a tree over the world, in a bubble, closed at the end with everything checked that must be gone.
+func stage(t *testing.T, world *fakeWorld, story func(p *play)) {
+	t.Helper()
+	world.dir = t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		p := &play{T: t, world: world, idle: make(chan struct{}, 8)}
+		p.tree = Start(Options{World: world, Policy: lifecycle.DefaultPolicy(), Log: zerolog.Nop(), RunID: "run", Observe: p.observe})
+		defer p.close() // also after a Fatal: the bubble must be empty in the end
+		story(p)
+	})
+}
+
+func (p *play) close() {
+	if err := p.tree.Close(context.Background()); err != nil {
+		p.Error(err)
+	}
+	time.Sleep(2 * time.Second) // the library's dead-letter throttle ends by itself after one
+	synctest.Wait()
+	if w := p.world; w.opened != 0 || w.boots != 0 {
+		p.Errorf("left open: %d instances, %d boots", w.opened, w.boots)
+	}
+	for n, m := range p.world.machines {
+		select {
+		case <-m.done:
+		default:
+			p.Errorf("machine %d still runs", n)
+		}
+	}
+}
+
+func (p *play) observe(m messages.Observer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch m := m.(type) {
+	case *messages.StateChanged:
+		p.heard = append(p.heard, strings.TrimSpace(m.To+" "+errText(m.Cause.Err)))
+	case *messages.ServiceChanged:
+		if m.Healthy {
+			p.heard = append(p.heard, m.Service+" healthy")
+		}
+	case *messages.Notice:
+		p.heard = append(p.heard, "notice: "+m.Text)
+	case *messages.InstanceEnded:
+		p.ended = m
+	case *messages.FleetIdle:
+		p.idle <- struct{}{}
+	}
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return "(" + err.Error() + ")"
+}
+
+// until waits until a state or notice has been heard, in the bubble's time.
+func (p *play) until(what string) {
+	p.Helper()
+	for range 100_000 {
+		p.mu.Lock()
+		n := len(p.heard)
+		found := n > 0 && strings.HasPrefix(p.heard[n-1], what)
+		p.mu.Unlock()
+		if found {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+	}
+	p.Fatalf("never heard %q, but:\n%s", what, strings.Join(p.heard, "\n"))
+}
+
+// end waits for the instance's last word.
+func (p *play) end() *messages.InstanceEnded {
+	p.Helper()
+	<-p.idle
+	return p.ended
+}
+
+// forget drops what was heard, so that the next until waits for something new.
+func (p *play) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.heard = nil
+}
+
+func (p *play) story(want ...string) {
+	p.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if got := strings.Join(p.heard, "\n"); got != strings.Join(want, "\n") {
+		p.Errorf("heard\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+}
+
+// up starts the instance and waits until it is ready.
+func (p *play) up() {
+	p.Helper()
+	p.tree.Tell(&messages.StartInstance{Instance: "default"})
+	p.until("ready")
+}
+
+func (p *play) messages() string {
+	p.Helper()
+	b, err := os.ReadFile(p.world.MessagesLog())
+	if err != nil {
+		p.Fatal(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,134 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/internal/msglog"
+	"github.com/stackemu/stackemu/messages"
+)
+
+// fleet keeps the instances of this process by name.
+//
+// In: StartInstance and StopInstances from the command line, and what the emulators tell, which goes on to the observer
+// as it is. It says FleetIdle when its last instance has ended. An emulator that fails itself (a bug: its children's
+// failures are its own business) is stopped, QEMU included, and reported as failed.
+type fleet struct {
+	world    World
+	policy   lifecycle.Policy
+	runID    string
+	log      *msglog.Log
+	newLog   func() *msglog.Log // for an instance
+	observe  func(messages.Observer)
+	observer Ref[messages.Observer]
+
+	instances map[string]*member
+	closing   bool
+}
+
+type member struct {
+	emulator Ref[messages.Emulator]
+	log      *msglog.Log
+	ended    *messages.InstanceEnded // not nil once it has said its last word
+}
+
+func (f *fleet) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		f.instances = map[string]*member{}
+		observe := f.observe
+		f.observer = Ref[messages.Observer]{f.spawn(c, "observer", f.log, func() actor.Actor { return observer(observe) })}
+	case *messages.StartInstance:
+		f.start(c, m.Instance)
+	case *messages.StopInstances:
+		for _, i := range f.instances {
+			i.emulator.Tell(c, &messages.Shutdown{Kill: m.Kill})
+		}
+		f.idle(c)
+	case *messages.InstanceEnded:
+		if i := f.instances[m.Instance]; i != nil && i.ended == nil {
+			i.ended = m
+			c.Stop(i.emulator.pid)
+		}
+	case *actor.Terminated:
+		f.gone(c, m.Who)
+	case *actor.Stopping:
+		f.closing = true
+	case messages.Observer: // StateChanged, ServiceChanged, Notice
+		f.observer.Tell(c, m)
+	}
+}
+
+func (f *fleet) start(c actor.Context, name string) {
+	if f.instances[name] != nil || f.closing {
+		return // asked for twice: the first one counts
+	}
+	log, world, policy, runID, self := f.newLog(), f.world, f.policy, f.runID, Ref[messages.Fleet]{c.Self()}
+	pid := f.spawn(c, name, log, func() actor.Actor {
+		return &emulator{name: name, runID: runID, world: world, log: log, fleet: self, machineState: lifecycle.New(policy)}
+	})
+	f.instances[name] = &member{emulator: Ref[messages.Emulator]{pid}, log: log}
+	f.instances[name].emulator.Tell(c, &messages.Launch{})
+}
+
+// gone passes an instance's last word on once its actor has stopped: then its lock is free and no process is left.
+func (f *fleet) gone(c actor.Context, who *actor.PID) {
+	for name, i := range f.instances {
+		if !i.emulator.is(who) {
+			continue
+		}
+		delete(f.instances, name)
+		if i.ended == nil {
+			i.ended = &messages.InstanceEnded{Instance: name, State: lifecycle.Failed.String(), Cause: messages.Cause{Err: fmt.Errorf("%s: %w", name, errEmulatorLost)}}
+		}
+		i.log.Close()
+		f.observer.Tell(c, i.ended)
+	}
+	f.idle(c)
+}
+
+var errEmulatorLost = errors.New("its supervisor failed (this is a bug: the message log has the stack)")
+
+func (f *fleet) idle(c actor.Context) {
+	if len(f.instances) == 0 && !f.closing {
+		f.observer.Tell(c, &messages.FleetIdle{})
+	}
+}
+
+// logOf is the message log of the instance that somebody belongs to.
+func (f *fleet) logOf(sender *actor.PID, otherwise *msglog.Log) *msglog.Log {
+	for _, i := range f.instances {
+		if i.emulator.is(sender) {
+			return i.log
+		}
+	}
+	return otherwise
+}
+
+// HandleFailure stops what failed: see the type's comment.
+func (f *fleet) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, who *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+	c := s.(actor.Context)
+	tracerOf(c).supervised(c.Self(), who, "", asError(reason))
+	s.StopChildren(who)
+}
+
+func (f *fleet) spawn(c actor.Context, name string, log *msglog.Log, produce func() actor.Actor) *actor.PID {
+	pid, err := c.SpawnNamed(mk(name, "", log, produce), name)
+	if err != nil {
+		panic(fmt.Errorf("spawn %s: %w", name, err))
+	}
+	return pid
+}
+
+// observer hands what happens to the program around the tree, one thing at a time. The function may block as long as it
+// likes: nobody waits for it.
+type observer func(messages.Observer)
+
+func (o observer) Receive(c actor.Context) {
+	if m, ok := c.Message().(messages.Observer); ok {
+		o(m)
+	}
+}

@@ -1,0 +1,270 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/messages"
+)
+
+// generation is one QEMU and the actors around it. When QEMU is lost the whole generation goes, youngest first, and the
+// next one has the next number. When only a monitor, agent or prober fails, it alone gets a successor: a healthy VM is
+// never restarted for the sake of its watchers.
+type generation struct {
+	number   int
+	span     life // work and timers that belong to this generation
+	children []*child
+
+	machine Ref[messages.Machine]
+	monitor Ref[messages.Monitor]
+	agent   Ref[messages.Agent]
+
+	monitorOpen bool                    // between MonitorReady and MonitorLost
+	exit        *messages.MachineExited // not nil once QEMU is gone
+	wentDown    *messages.GuestShutdown // what QMP told about that
+	services    map[string]*messages.ServiceChanged
+	draining    bool
+	closing     bool // the emulator itself is stopping: spawn nothing
+}
+
+// child is one place in a generation. A successor of a failed actor takes the same place.
+type child struct {
+	kind     string
+	pid      *actor.PID // nil while it waits for its successor
+	spawns   int
+	failures []time.Time
+	produce  func() actor.Actor
+	adopted  func(*actor.PID) // keeps the address where the emulator looks for it
+}
+
+// A watcher that fails gets a successor after a pause that grows from the first to the second, unless it has failed more
+// often than maxFailures within failureWindow.
+const (
+	firstPause    = 50 * time.Millisecond
+	longestPause  = 2 * time.Second
+	maxFailures   = 3
+	failureWindow = 2 * time.Minute
+)
+
+type successorDue struct {
+	generation int
+	child      *child
+}
+
+func newGeneration(parent life, number int) generation {
+	return generation{number: number, span: parent.nested(), services: map[string]*messages.ServiceChanged{}}
+}
+
+func (e *emulator) spawnMachine(c actor.Context) {
+	self, launch := Ref[messages.Emulator]{c.Self()}, e.boot.Launch
+	e.place(c, &child{kind: "machine",
+		produce: func() actor.Actor { return &machine{emulator: self, launch: launch} },
+		adopted: func(pid *actor.PID) { e.machine = Ref[messages.Machine]{pid} }})
+}
+
+func (e *emulator) spawnMonitor(c actor.Context) {
+	self, dial := Ref[messages.Emulator]{c.Self()}, e.boot.DialMonitor
+	e.place(c, &child{kind: "monitor",
+		produce: func() actor.Actor { return &monitor{emulator: self, dial: dial} },
+		adopted: func(pid *actor.PID) { e.monitor = Ref[messages.Monitor]{pid} }})
+}
+
+func (e *emulator) spawnAgent(c actor.Context) {
+	self, dial := Ref[messages.Emulator]{c.Self()}, e.boot.DialAgent
+	e.place(c, &child{kind: "agent",
+		produce: func() actor.Actor { return &agent{emulator: self, dial: dial} },
+		adopted: func(pid *actor.PID) { e.agent = Ref[messages.Agent]{pid} }})
+}
+
+func (e *emulator) spawnProber(c actor.Context) {
+	self, checks, name := Ref[messages.Emulator]{c.Self()}, e.boot.Checks, e.name
+	e.place(c, &child{kind: "prober",
+		produce: func() actor.Actor { return &prober{instance: name, emulator: self, checks: checks} },
+		adopted: func(*actor.PID) {}})
+}
+
+func (e *emulator) place(c actor.Context, ch *child) {
+	e.children = append(e.children, ch)
+	e.spawn(c, ch)
+}
+
+// spawn fills a place. The name tells the generation, and how many have filled the place before.
+func (e *emulator) spawn(c actor.Context, ch *child) {
+	name := fmt.Sprintf("%s-%d", ch.kind, e.number)
+	if ch.spawns > 0 {
+		name = fmt.Sprintf("%s.%d", name, ch.spawns)
+	}
+	ch.spawns++
+	pid, err := c.SpawnNamed(mk(e.name, e.attemptID(), e.log, ch.produce), name)
+	if err != nil {
+		panic(fmt.Errorf("spawn %s: %w", name, err)) // a name is used once: this is a bug
+	}
+	ch.pid = pid
+	ch.adopted(pid)
+}
+
+// HandleFailure decides about a child that has panicked or given up. The library calls it on the emulator's own
+// goroutine, with the emulator's context as supervisor. Nothing is ever restarted in place.
+func (e *emulator) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, who *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+	c, err := s.(actor.Context), asError(reason)
+	tracerOf(c).supervised(c.Self(), who, e.stateName(), err)
+	s.StopChildren(who)
+	if e.draining || e.closing {
+		return
+	}
+	if e.machine.is(who) { // it could not be started, or nobody watches it any more
+		e.step(c, lifecycle.Died{Err: err, Misconfigured: e.exit == nil && e.machineState.State() == lifecycle.ColdBooting})
+		return
+	}
+	if e.monitor.is(who) {
+		e.monitorClosed(c)
+	}
+	e.replace(c, who, err)
+}
+
+// replace arranges for a successor, within the budget of the place.
+func (e *emulator) replace(c actor.Context, who *actor.PID, err error) {
+	ch := e.childWith(who)
+	if ch == nil || e.draining {
+		return
+	}
+	now := time.Now()
+	for len(ch.failures) > 0 && now.Sub(ch.failures[0]) > failureWindow {
+		ch.failures = ch.failures[1:]
+	}
+	ch.failures = append(ch.failures, now)
+	if len(ch.failures) > maxFailures {
+		e.step(c, lifecycle.StageFailed{Err: fmt.Errorf("%d failures in %v, the last one: %w", len(ch.failures), failureWindow, err)})
+		return
+	}
+	pause := min(firstPause<<(len(ch.failures)-1), longestPause)
+	e.span.after(c, pause, &successorDue{e.number, ch})
+}
+
+func (e *emulator) succeed(c actor.Context, m *successorDue) {
+	if m.generation != e.number || e.draining || e.closing {
+		return
+	}
+	e.spawn(c, m.child)
+}
+
+// machineExited and monitorLost both end in settle: the exit says that QEMU is gone, and what the monitor told before its
+// end says on whose wish.
+func (e *emulator) machineExited(c actor.Context, m *messages.MachineExited) {
+	e.exit = m
+	if e.draining {
+		e.drainNext(c)
+		return
+	}
+	if !e.monitorOpen {
+		e.settle(c)
+	}
+}
+
+func (e *emulator) monitorLost(c actor.Context, err error) {
+	sender := c.Sender()
+	if !e.monitor.is(sender) {
+		return // an earlier one's
+	}
+	c.Stop(sender)
+	e.monitorClosed(c)
+	e.replace(c, sender, fmt.Errorf("monitor: %w", err))
+}
+
+func (e *emulator) monitorClosed(c actor.Context) {
+	e.monitorOpen = false
+	if e.exit != nil {
+		e.settle(c)
+	}
+}
+
+var errEndedByItself = errors.New("machine: qemu ended without being asked to")
+
+// settle tells the state machine that QEMU is gone.
+func (e *emulator) settle(c actor.Context) {
+	died := lifecycle.Died{Err: e.exit.Cause.Err}
+	if died.Err == nil {
+		died.Err = errEndedByItself
+		died.PoweredOff = e.wentDown != nil && e.wentDown.ByGuest
+		if e.wentDown != nil {
+			died.Err = fmt.Errorf("%w (%s)", errEndedByItself, e.wentDown.Reason)
+		}
+	}
+	died.Misconfigured = e.exit.Code > 0 && e.machineState.State() == lifecycle.ColdBooting
+	e.step(c, died)
+}
+
+// drain takes the generation down: the watchers at once, then QEMU, if it still runs, then its actor.
+func (e *emulator) drain(c actor.Context) {
+	if !e.draining {
+		e.draining = true
+		e.span.end()
+		for _, ch := range e.children {
+			if ch.pid != nil && !e.machine.is(ch.pid) {
+				c.Stop(ch.pid)
+			}
+		}
+		e.forgetVacant()
+	}
+	e.drainNext(c)
+}
+
+func (e *emulator) drainNext(c actor.Context) {
+	switch {
+	case len(e.children) == 0:
+		if e.boot != nil {
+			_ = e.boot.Close()
+			e.boot = nil
+		}
+		e.step(c, lifecycle.Drained{})
+	case len(e.children) == 1 && e.machine.is(e.children[0].pid):
+		if e.exit == nil {
+			e.machine.Tell(c, &messages.TerminateMachine{})
+		} else {
+			c.Stop(e.children[0].pid)
+		}
+	}
+}
+
+// terminated clears the place of a child that is gone. The library tells it for every child, unasked.
+func (e *emulator) terminated(c actor.Context, who *actor.PID) {
+	ch := e.childWith(who)
+	if ch == nil {
+		return
+	}
+	ch.pid = nil
+	if e.draining && !e.closing {
+		e.forgetVacant()
+		e.drainNext(c)
+	}
+}
+
+func (e *emulator) childWith(pid *actor.PID) *child {
+	for _, ch := range e.children {
+		if ch.pid != nil && ch.pid.Equal(pid) {
+			return ch
+		}
+	}
+	return nil
+}
+
+func (e *emulator) forgetVacant() {
+	kept := e.children[:0]
+	for _, ch := range e.children {
+		if ch.pid != nil {
+			kept = append(kept, ch)
+		}
+	}
+	e.children = kept
+}
+
+func asError(reason any) error {
+	if err, ok := reason.(error); ok {
+		return err
+	}
+	return fmt.Errorf("panic: %v", reason)
+}

@@ -1,0 +1,177 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/digitalocean/go-qemu/qmp"
+
+	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/messages"
+)
+
+// monitor owns the QMP channel of one machine. The socket listens before QEMU runs, so dialling needs no retries.
+//
+// Parent: an emulator. In: AskMachine, PressPowerButton, QuitMachine. Out: MonitorReady, then what QMP's events tell (GuestShutdown,
+// GuestPanicked, DiskFault, AgentPort), and MonitorLost after the last of them. It fails when QEMU does not answer in
+// time; its successor gets a connection of its own, and the guest notices nothing.
+type monitor struct {
+	life
+	emulator Ref[messages.Emulator]
+	dial     func(ctx context.Context, onEvent func(qmp.Event)) (MonitorConn, error)
+	conn     MonitorConn // nil until negotiated
+}
+
+const (
+	negotiateTimeout = 10 * time.Second // a QEMU on a busy machine takes a second; a stopped one takes for ever
+	commandTimeout   = 5 * time.Second  // QEMU's main loop answers in milliseconds
+)
+
+type negotiated struct {
+	conn  MonitorConn
+	agent bool
+	err   error
+}
+
+// Close ends a channel that nobody is left to own.
+func (n *negotiated) Close() error {
+	if n.conn == nil {
+		return nil
+	}
+	return n.conn.Close()
+}
+
+type happened struct{ event qmp.Event }
+
+type hungUp struct{ err error }
+
+type unresponsive struct{ err error }
+
+func (a *monitor) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		a.life = newLife()
+		a.negotiate(c)
+	case *negotiated:
+		a.negotiated(c, m)
+	case *happened:
+		if told := translate(m.event); told != nil {
+			a.emulator.Tell(c, told)
+		}
+	case *hungUp:
+		a.emulator.Tell(c, &messages.MonitorLost{Cause: messages.Cause{Err: m.err}})
+	case *messages.PressPowerButton:
+		a.command(c, lifecycle.RungACPI, MonitorConn.Powerdown)
+	case *messages.QuitMachine:
+		a.command(c, lifecycle.RungQuit, MonitorConn.Quit)
+	case *messages.AskMachine:
+		a.ask(c)
+	case *unresponsive:
+		fail(c, fmt.Errorf("monitor: %w", m.err))
+	case *messages.RungRefused: // by our own command, from off the mailbox
+		a.emulator.Tell(c, m)
+	case *actor.Stopping:
+		a.end()
+		if a.conn != nil {
+			_ = a.conn.Close()
+		}
+	}
+}
+
+func (a *monitor) negotiate(c actor.Context) {
+	dial, post := a.dial, poster(c)
+	a.run(c, func(ctx context.Context) any {
+		ctx, cancel := context.WithTimeout(ctx, negotiateTimeout)
+		defer cancel()
+		conn, err := dial(ctx, func(e qmp.Event) { post(&happened{e}) })
+		if err != nil {
+			return &negotiated{err: err}
+		}
+		open, err := conn.AgentOpen(ctx) // events only tell of changes
+		if err != nil {
+			_ = conn.Close()
+			return &negotiated{err: err}
+		}
+		return &negotiated{conn: conn, agent: open}
+	})
+}
+
+func (a *monitor) negotiated(c actor.Context, m *negotiated) {
+	if m.err != nil {
+		fail(c, fmt.Errorf("monitor: %w", m.err))
+		return
+	}
+	a.conn = m.conn
+	a.emulator.Tell(c, &messages.MonitorReady{Version: m.conn.Version(), Agent: m.agent})
+	conn := m.conn
+	a.run(c, func(ctx context.Context) any {
+		select {
+		case <-conn.Done(): // the reader has handed over its last event
+			return &hungUp{conn.Err()}
+		case <-ctx.Done():
+			return nil
+		}
+	})
+}
+
+// ask sees whether QEMU's main loop still answers. A QEMU that does not is as good as dead, but its process does not end.
+func (a *monitor) ask(c actor.Context) {
+	conn := a.conn
+	if conn == nil {
+		return // negotiating asks the same
+	}
+	a.run(c, func(ctx context.Context) any {
+		ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+		defer cancel()
+		if _, err := conn.Status(ctx); err != nil {
+			return &unresponsive{err}
+		}
+		return nil
+	})
+}
+
+// command runs one rung of the shutdown ladder. That it was accepted is no news; the machine's end will be.
+func (a *monitor) command(c actor.Context, rung lifecycle.Rung, run func(MonitorConn, context.Context) error) {
+	refused := func(err error) *messages.RungRefused {
+		return &messages.RungRefused{Rung: rung.String(), Cause: messages.Cause{Err: fmt.Errorf("monitor: %w", err)}}
+	}
+	conn := a.conn
+	if conn == nil {
+		a.emulator.Tell(c, refused(errNotConnected))
+		return
+	}
+	a.run(c, func(ctx context.Context) any {
+		ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+		defer cancel()
+		if err := run(conn, ctx); err != nil {
+			return refused(err)
+		}
+		return nil
+	})
+}
+
+// translate gives the emulator's word for a QMP event; nil for the many that mean nothing to it. The events' fields are
+// described in QEMU's qapi/run-state.json, qapi/char.json and qapi/block-core.json.
+func translate(e qmp.Event) messages.Emulator {
+	text := func(key string) string { s, _ := e.Data[key].(string); return s }
+	flag := func(key string) bool { b, _ := e.Data[key].(bool); return b }
+	switch e.Event {
+	case "SHUTDOWN":
+		return &messages.GuestShutdown{ByGuest: flag("guest"), Reason: text("reason")}
+	case "GUEST_PANICKED":
+		return &messages.GuestPanicked{}
+	case "BLOCK_IO_ERROR":
+		return &messages.DiskFault{Operation: text("operation"), NoSpace: flag("nospace")}
+	case "VSERPORT_CHANGE":
+		return &messages.AgentPort{Open: flag("open")} // the layout has one such port
+	}
+	return nil
+}
+
+func (m *negotiated) failure() error { return m.err }
+
+func (m *hungUp) failure() error { return m.err }
+
+func (m *unresponsive) failure() error { return m.err }

@@ -1,0 +1,125 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/stackemu/stackemu/messages"
+)
+
+// prober owns the health checks of one generation. It tells changes only, and asks less often once all is well.
+//
+// Parent: an emulator. In: nothing. Out: ServiceChanged, and AllHealthy once, when every service has been healthy at the
+// same time for the first time.
+type prober struct {
+	life
+	instance string
+	emulator Ref[messages.Emulator]
+	checks   []Check
+
+	began    time.Time
+	services map[string]*serviceHealth
+	told     bool // AllHealthy
+}
+
+type serviceHealth struct {
+	healthy bool
+	detail  string        // what it answered last; empty after a good answer
+	misses  int           // in a row, while healthy
+	pause   time.Duration // before the next check
+}
+
+// While a service is awaited it is asked often, since each pause is time that a user waits. A healthy one is asked ever
+// less often: three misses in a row, a second apart, make it unhealthy.
+const (
+	awaitPause   = 200 * time.Millisecond
+	doubtPause   = time.Second
+	calmPause    = 10 * time.Second
+	probeTimeout = 2 * time.Second
+	maxMisses    = 3
+)
+
+type probed struct {
+	check Check
+	err   error
+}
+
+type probeDue struct{ check Check }
+
+func (a *prober) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		a.life, a.began, a.services = newLife(), time.Now(), map[string]*serviceHealth{}
+		for _, check := range a.checks {
+			a.services[check.Service] = &serviceHealth{}
+			a.probe(c, check)
+		}
+	case *probeDue:
+		a.probe(c, m.check)
+	case *probed:
+		a.probed(c, m)
+	case *actor.Stopping:
+		a.end()
+	}
+}
+
+func (a *prober) probe(c actor.Context, check Check) {
+	a.run(c, func(ctx context.Context) any {
+		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+		defer cancel()
+		return &probed{check, check.Probe(ctx)}
+	})
+}
+
+func (a *prober) probed(c actor.Context, m *probed) {
+	s, detail := a.services[m.check.Service], ""
+	if m.err != nil {
+		detail = m.err.Error()
+	}
+	if s.update(detail) {
+		a.emulator.Tell(c, &messages.ServiceChanged{
+			Instance: a.instance, Service: m.check.Service, Healthy: s.healthy, Detail: s.detail, After: time.Since(a.began)})
+	}
+	if !a.told && a.allHealthy() {
+		a.told = true
+		a.emulator.Tell(c, &messages.AllHealthy{})
+	}
+	a.after(c, s.pause, &probeDue{m.check})
+}
+
+// update takes one answer, empty for a good one, and tells whether it is news: better, worse, or bad in another way.
+func (s *serviceHealth) update(detail string) (news bool) {
+	ok, news := detail == "", detail != s.detail
+	s.detail = detail
+	switch {
+	case ok && s.healthy:
+		s.misses, s.pause = 0, min(2*s.pause, calmPause)
+		return false
+	case ok:
+		s.healthy, s.misses, s.pause = true, 0, doubtPause
+		return true
+	case s.healthy:
+		s.misses, s.pause = s.misses+1, doubtPause
+		if s.misses < maxMisses {
+			return false
+		}
+		s.healthy, s.pause = false, awaitPause
+		return true
+	default:
+		s.pause = awaitPause
+		return news
+	}
+}
+
+func (a *prober) allHealthy() bool {
+	for _, s := range a.services {
+		if !s.healthy {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *probed) failure() error { return m.err }

@@ -1,0 +1,199 @@
+package actors
+
+import (
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/stackemu/stackemu/internal/msglog"
+	"github.com/stackemu/stackemu/messages"
+)
+
+// sequence numbers every handled message of the process.
+var sequence atomic.Uint64
+
+// tracer is the first middleware of every actor: it records each message after it was handled, and stamps each message
+// that is sent meanwhile with its cause. There is one per actor, used on that actor's goroutine only.
+type tracer struct {
+	instance string
+	log      *msglog.Log
+	now      stamp // what is being handled
+}
+
+// stamp is what a message carries in its envelope's header.
+type stamp struct {
+	cause   uint64
+	attempt string
+}
+
+const (
+	headerCause   = "cause"
+	headerAttempt = "attempt"
+	headerSent    = "sent" // Unix time in nanoseconds
+)
+
+func (s stamp) put(e *actor.MessageEnvelope) {
+	e.SetHeader(headerCause, strconv.FormatUint(s.cause, 10))
+	e.SetHeader(headerAttempt, s.attempt)
+	e.SetHeader(headerSent, strconv.FormatInt(time.Now().UnixNano(), 10))
+}
+
+// tracerOf is the tracer of the actor whose context this is.
+func tracerOf(c actor.Context) *tracer { return c.Actor().(interface{ trace() *tracer }).trace() }
+
+// setAttempt gives the correlation id to everything that the actor sends from now on.
+func setAttempt(c actor.Context, id string) { tracerOf(c).now.attempt = id }
+
+// stateful is implemented by actors that have states.
+type stateful interface{ stateName() string }
+
+// withTracer is the actor as the actor system knows it.
+type withTracer struct {
+	actor.Actor
+	t *tracer
+}
+
+func (w withTracer) trace() *tracer { return w.t }
+
+// Receive is the actor's own, but for work of it that has panicked.
+func (w withTracer) Receive(c actor.Context) {
+	if m, ok := c.Message().(*crashed); ok {
+		fail(c, m.err)
+		return
+	}
+	w.Actor.Receive(c)
+}
+
+// supervisor is withTracer for an actor that decides about its own children. The library looks for HandleFailure on the
+// value that it was given, so it must be visible there.
+type supervisor struct {
+	withTracer
+	actor.SupervisorStrategy
+}
+
+// mk makes the props of an actor: everything in this package is spawned with them.
+// The actor begins with the start attempt of whoever spawns it.
+func mk(instance, attempt string, log *msglog.Log, produce func() actor.Actor) *actor.Props {
+	t := &tracer{instance: instance, log: log, now: stamp{attempt: attempt}}
+	return actor.PropsFromProducer(
+		func() actor.Actor {
+			a := produce()
+			w := withTracer{a, t}
+			if s, ok := a.(actor.SupervisorStrategy); ok {
+				return supervisor{w, s}
+			}
+			return w
+		},
+		actor.WithReceiverMiddleware(t.receive),
+		actor.WithSenderMiddleware(t.send),
+	)
+}
+
+func (t *tracer) send(next actor.SenderFunc) actor.SenderFunc {
+	return func(c actor.SenderContext, to *actor.PID, e *actor.MessageEnvelope) {
+		t.now.put(e)
+		next(c, to, e)
+	}
+}
+
+func (t *tracer) receive(next actor.ReceiverFunc) actor.ReceiverFunc {
+	return func(c actor.ReceiverContext, e *actor.MessageEnvelope) {
+		r := t.begin(c, e)
+		defer func() {
+			if p := recover(); p != nil {
+				r.Failure, r.Stack = fmt.Sprint("panic: ", p), debug.Stack()
+				// A panic while stopping would leave the actor and all its ancestors half stopped for ever.
+				if !lifecycleEnd(e.Message) {
+					defer panic(p)
+				}
+			}
+			r.After, r.Took, r.Attempt = stateOf(c.Actor()), time.Since(r.At), t.now.attempt
+			t.logFor(c, e).Write(r)
+		}()
+		next(c, e)
+	}
+}
+
+func (t *tracer) begin(c actor.ReceiverContext, e *actor.MessageEnvelope) msglog.Record {
+	now := time.Now()
+	r := msglog.Record{At: now, Seq: sequence.Add(1), Instance: t.instance, To: c.Self().Id, Type: typeName(e.Message), Before: stateOf(c.Actor())}
+	if e.Sender != nil {
+		r.From = e.Sender.Id
+	}
+	if m, ok := e.Message.(messages.Message); ok {
+		r.Body = m
+	}
+	if m, ok := e.Message.(*actor.Terminated); ok {
+		r.From = m.Who.Id
+	}
+	if m, ok := e.Message.(outcome); ok && m.failure() != nil {
+		r.Failure = m.failure().Error()
+	}
+	if m, ok := e.Message.(*crashed); ok {
+		r.Stack = m.stack
+	}
+	t.now.cause = r.Seq
+	if e.Header != nil {
+		r.Parent, _ = strconv.ParseUint(e.GetHeader(headerCause), 10, 64)
+		if attempt := e.GetHeader(headerAttempt); attempt != "" {
+			t.now.attempt = attempt
+		}
+		if sent, err := strconv.ParseInt(e.GetHeader(headerSent), 10, 64); err == nil {
+			r.Wait = now.Sub(time.Unix(0, sent))
+		}
+	}
+	return r
+}
+
+// outcome is implemented by the results of work off the mailbox: the log tells why it failed.
+type outcome interface{ failure() error }
+
+// logFor is the log of the instance that a message is about. The fleet's messages are about many.
+func (t *tracer) logFor(c actor.ReceiverContext, e *actor.MessageEnvelope) *msglog.Log {
+	if s, ok := c.Actor().(supervisor); ok && e.Sender != nil {
+		if f, ok := s.Actor.(*fleet); ok {
+			return f.logOf(e.Sender, t.log)
+		}
+	}
+	return t.log
+}
+
+// supervised records what receiver middleware cannot see: the failure of a child.
+func (t *tracer) supervised(self, child *actor.PID, state string, err error) {
+	t.log.Write(msglog.Record{At: time.Now(), Seq: sequence.Add(1), Parent: t.now.cause, Instance: t.instance, Attempt: t.now.attempt,
+		From: child.Id, To: self.Id, Type: "Failure", Before: state, After: state, Failure: err.Error()})
+}
+
+func lifecycleEnd(m any) bool {
+	switch m.(type) {
+	case *actor.Stopping, *actor.Stopped, *actor.Restarting:
+		return true
+	}
+	return false
+}
+
+func stateOf(a actor.Actor) string {
+	if w, ok := a.(supervisor); ok {
+		a = w.withTracer
+	}
+	if w, ok := a.(withTracer); ok {
+		if s, ok := w.Actor.(stateful); ok {
+			return s.stateName()
+		}
+	}
+	return ""
+}
+
+// typeName is a message's type without pointer and package.
+func typeName(m any) string {
+	t := reflect.TypeOf(m)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Name()
+}

@@ -1,0 +1,87 @@
+// Command stackemu runs a local emulator of a backend product inside a QEMU virtual machine.
+//
+// This package turns flags into calls and errors into exit codes; what happens in between is in other packages.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// version is set by the build.
+var version = "unknown"
+
+// Exit codes. A command that failed ends with 1, a wrong command line with 2, as is the custom.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+	exitForced = 130 // 128 + SIGINT: the second Ctrl-C
+)
+
+func main() { os.Exit(run(os.Args)) }
+
+func run(args []string) int {
+	app := &cli.App{
+		Name:    "stackemu",
+		Usage:   "a local emulator of an auth backend, in a virtual machine that starts like a program",
+		Version: version,
+		Suggest: true,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "log-level", Value: "warn", Usage: "what to log: `LEVEL` is trace (every message between actors), debug, info, warn or error"},
+			&cli.StringFlag{Name: "log-format", Value: "console", Usage: "how to log: `FORMAT` is console or json"},
+		},
+		Commands:       []*cli.Command{upCommand(), imageCommand()},
+		ExitErrHandler: func(*cli.Context, error) {}, // the exit code is this function's affair
+		OnUsageError:   usageError,
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return &usage{fmt.Errorf("there is no command %q; see stackemu --help", c.Args().First())}
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	for _, c := range app.Commands {
+		withUsageErrors(c)
+	}
+	return exitCode(app.Run(args))
+}
+
+// usage is an error of the command line.
+type usage struct{ error }
+
+func usageError(_ *cli.Context, err error, _ bool) error { return &usage{err} }
+
+func withUsageErrors(c *cli.Command) {
+	c.OnUsageError = usageError
+	for _, sub := range c.Subcommands {
+		withUsageErrors(sub)
+	}
+}
+
+// forced is the outcome of a stop that the user did not want to wait for.
+var errForced = errors.New("stopped by force: what the guest had not written to its disk yet is lost")
+
+func exitCode(err error) int {
+	var wrong *usage
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &wrong):
+		complain(err)
+		return exitUsage
+	case errors.Is(err, errForced):
+		complain(err)
+		return exitForced
+	}
+	complain(err)
+	return exitFailed
+}
+
+// complain writes an error as one path, with the program's name at its head.
+func complain(err error) {
+	fmt.Fprintln(os.Stderr, "stackemu: "+strings.TrimSpace(err.Error()))
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/stackemu/stackemu/actors"
+	"github.com/stackemu/stackemu/internal/config"
+	"github.com/stackemu/stackemu/internal/home"
+	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/internal/view"
+	"github.com/stackemu/stackemu/messages"
+)
+
+func upCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "up",
+		Usage:     "start an instance and stay in the foreground until Ctrl-C",
+		ArgsUsage: "[NAME]",
+		Description: "Boots the image, waits until every service is healthy and prints where they are. Ctrl-C shuts the guest down and\n" +
+			"keeps its data for the next start; a second Ctrl-C does not wait for the guest.\n\nExample: EMULATOR_RAM=2048 stackemu up",
+		Action: up,
+	}
+}
+
+// up is the foreground runner: it tells the tree to start an instance, shows what happens, and passes Ctrl-C on.
+func up(c *cli.Context) error {
+	name := home.DefaultInstance
+	switch c.NArg() {
+	case 0:
+	case 1:
+		name = c.Args().First()
+	default:
+		return &usage{errors.New("up takes one instance name at most")}
+	}
+	conf, err := config.FromEnv(os.LookupEnv)
+	if err != nil {
+		return &usage{err}
+	}
+	terminal, noColor := view.Detect(os.Stdout, os.LookupEnv)
+	screen := view.New(os.Stdout, terminal, noColor)
+	defer screen.Close()
+	var logs io.Writer = os.Stderr
+	if terminal {
+		logs = screen // the block would be torn by another writer
+	}
+	log, err := logger(c, logs)
+	if err != nil {
+		return err
+	}
+	policy := lifecycle.DefaultPolicy()
+	policy.ReadyTimeout = conf.ReadyTimeout
+
+	happened := make(chan messages.Observer)
+	done := make(chan struct{})
+	defer close(done)
+	tree := actors.Start(actors.Options{World: actors.RealWorld(conf), Policy: policy, Log: log, Observe: func(m messages.Observer) {
+		select {
+		case happened <- m:
+		case <-done:
+		}
+	}})
+	tree.Tell(&messages.StartInstance{Instance: name})
+	err = newRunner(tree, screen).run(happened)
+	return errors.Join(err, closeTree(tree))
+}
+
+// closeTimeout is for actors that have nothing left to do.
+const closeTimeout = 30 * time.Second
+
+func closeTree(tree *actors.Tree) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return tree.Close(ctx)
+}
+
+// runner is one foreground run, from the start of an instance to its last word.
+type runner struct {
+	tree    *actors.Tree
+	screen  *view.View
+	began   time.Time
+	stopped time.Time // when the first signal came
+	forced  bool
+	outcome error
+}
+
+func newRunner(tree *actors.Tree, screen *view.View) *runner {
+	return &runner{tree: tree, screen: screen, began: time.Now()}
+}
+
+// bounce is the time within which a second signal is the echo of the first: npm and shells pass on a Ctrl-C that the
+// terminal has sent to everybody already.
+const bounce = 100 * time.Millisecond
+
+func (r *runner) run(happened <-chan messages.Observer) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	for {
+		select {
+		case <-signals:
+			r.stop()
+		case m := <-happened:
+			if _, last := m.(*messages.FleetIdle); last {
+				return r.outcome
+			}
+			r.show(m)
+		}
+	}
+}
+
+func (r *runner) stop() {
+	switch {
+	case r.stopped.IsZero():
+		r.stopped = time.Now()
+		r.screen.Line(view.Info, "stopping; press Ctrl-C again to not wait for the guest")
+		r.tree.Tell(&messages.StopInstances{})
+	case time.Since(r.stopped) > bounce:
+		r.forced = true
+		r.tree.Tell(&messages.StopInstances{Kill: true})
+	}
+}
+
+func (r *runner) show(m messages.Observer) {
+	switch m := m.(type) {
+	case *messages.StateChanged:
+		r.state(m)
+	case *messages.ServiceChanged:
+		r.screen.Services(m.Instance, []view.Service{{Name: m.Service, Healthy: m.Healthy, Took: time.Since(r.began), Note: m.Detail}})
+	case *messages.Notice:
+		level := view.Info
+		if m.Warning {
+			level = view.Warn
+		}
+		r.screen.Line(level, m.Instance+": "+m.Text)
+	case *messages.InstanceEnded:
+		r.screen.Gone(m.Instance)
+		r.ended(m)
+	}
+}
+
+func (r *runner) state(m *messages.StateChanged) {
+	if m.Cause.Err != nil {
+		r.screen.Line(view.Warn, m.Cause.Err.Error())
+	}
+	if m.To != lifecycle.Ready.String() {
+		r.screen.State(m.Instance, m.To, m.Since, "")
+		return
+	}
+	urls := make([]view.URL, len(m.Services))
+	for n, s := range m.Services {
+		urls[n] = view.URL{Name: s.Name, URL: s.URL}
+	}
+	r.screen.Ready(m.Instance, m.Since, urls)
+}
+
+func (r *runner) ended(m *messages.InstanceEnded) {
+	switch err := m.Cause.Err; {
+	case errors.Is(err, lifecycle.ErrUnclean) && r.forced:
+		r.outcome = fmt.Errorf("%s: %w", m.Instance, errForced)
+	default:
+		r.outcome = err
+	}
+}

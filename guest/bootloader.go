@@ -1,0 +1,81 @@
+package guest
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Where things are on the disk, in bytes. The gap between the MBR and the first partition belongs to GRUB's core image.
+const (
+	sectorSize     = 512
+	partitionStart = 1 << 20 // first partition at 1 MiB, as every partitioning tool aligns it
+	bootCodeSize   = 440     // of the MBR; the disk signature and the partition table follow
+	coreStart      = sectorSize
+	coreMax        = partitionStart - coreStart
+)
+
+// Offsets inside of GRUB's images (grub: include/grub/i386/pc/boot.h). boot.img loads the sector at kernelSector,
+// which is the first of core.img; that sector ends in a list of blocks, of which the first entry is all that there is.
+const (
+	kernelSectorOffset = 0x5c            // 8 bytes: number of core.img's first sector
+	blockListOffset    = sectorSize - 12 // 8 bytes: sector after the first; 2: how many; 2: load segment
+	blockListLength    = blockListOffset + 8
+)
+
+// grubConfig is built into the core image and run by GRUB's rescue parser: no menu, no delay, no file to find.
+const grubConfig = `set root=(hd0,msdos1)
+linux /boot/vmlinuz %s
+initrd /boot/initrd.img
+boot
+`
+
+// grubModules are what grubConfig needs of GRUB; normal.mod (menus, scripts) is left out on purpose.
+var grubModules = []string{"biosdisk", "part_msdos", "ext2", "linux", "boot"}
+
+// kernelCommandLine is what the kernel is started with. The console is ttyS0 for the contract; quiet because each
+// character that a guest prints costs two exits to the host. lsm leaves BPF out: systemd would load BPF programs (1.5 s
+// under TCG), and AppArmor needs no answer in a VM with one container. panic=-1 resets instead of hanging.
+const kernelCommandLine = "console=ttyS0,115200n8 lsm=yama net.ifnames=0 mitigations=off panic=-1"
+
+// grubImageArgs is the argument list of grub-mkimage for BIOS machines.
+func grubImageArgs(config, output string) []string {
+	return append([]string{"--format=i386-pc", "--prefix=(hd0,msdos1)/boot", "--compression=none",
+		"--config=" + config, "--output=" + output}, grubModules...)
+}
+
+// buildCore makes GRUB's core image in dir and returns it.
+func buildCore(ctx context.Context, run runner, dir string) ([]byte, error) {
+	config, core := filepath.Join(dir, "grub.cfg"), filepath.Join(dir, "core.img")
+	if err := os.WriteFile(config, fmt.Appendf(nil, grubConfig, kernelCommandLine), 0o600); err != nil {
+		return nil, err
+	}
+	if err := run(ctx, "grub-mkimage", grubImageArgs(config, core)...); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(core)
+}
+
+// installGRUB writes boot (GRUB's boot.img) and core into the MBR and the gap behind it, and keeps the partition table.
+func installGRUB(disk io.WriterAt, boot, core []byte) error {
+	if len(boot) != sectorSize {
+		return fmt.Errorf("boot.img has %d bytes, want %d", len(boot), sectorSize)
+	}
+	if len(core) <= sectorSize || len(core) > coreMax {
+		return fmt.Errorf("core image has %d bytes, want more than %d and at most %d", len(core), sectorSize, coreMax)
+	}
+	boot, core = append([]byte(nil), boot...), append([]byte(nil), core...)
+	binary.LittleEndian.PutUint64(boot[kernelSectorOffset:], coreStart/sectorSize)
+	binary.LittleEndian.PutUint64(core[blockListOffset:], coreStart/sectorSize+1)
+	rest := (len(core)+sectorSize-1)/sectorSize - 1
+	binary.LittleEndian.PutUint16(core[blockListLength:], uint16(rest))
+
+	if _, err := disk.WriteAt(boot[:bootCodeSize], 0); err != nil {
+		return err
+	}
+	_, err := disk.WriteAt(core, coreStart)
+	return err
+}

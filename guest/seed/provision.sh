@@ -1,0 +1,48 @@
+# Runs once, in the first boot of an image: starts the stack, so that it makes its database, stops it, and leaves nothing
+# behind that a later boot does not need. What it says on the console is read by the builder: `STACK_PROVISION: …` is
+# progress, and one of two markers is the end.
+set -eu
+
+console() { printf '\n%s\n' "$*" >/dev/console; }
+stage() { reason=$*; console "STACK_PROVISION: $*"; }
+
+finish() {
+  code=$?
+  trap - EXIT
+  if [ "$code" -eq 0 ]; then
+    console STACK_CLOUD_INIT_DONE
+  else
+    # The journal ends with the image: what it knows has to be on the console.
+    journalctl --no-pager --output=cat -n 80 -u stack.service -u stack-ready.service -u stack-provision.service >/dev/console 2>&1 || true
+    console "STACK_CLOUD_INIT_FAILED: $reason (exit code $code)"
+  fi
+  sync
+  systemctl --no-block poweroff
+}
+trap finish EXIT
+
+stage "reading the bundle disk"
+bundle=$(blkid -t LABEL=STACKBUNDLE -o device | head -n 1)
+mkdir -p /run/stack-provision/bundle
+modprobe isofs
+mount -t iso9660 -o ro "$bundle" /run/stack-provision/bundle
+install -m 0600 /run/stack-provision/bundle/build.env /etc/stack-build.env
+umount /run/stack-provision/bundle
+
+stage "starting the stack"
+systemctl start stack.service
+stage "waiting for the stack"
+systemctl start stack-ready.service
+stage "stopping the stack"
+systemctl stop stack-ready.service stack.service
+if systemctl is-failed --quiet stack.service; then
+  exit 1
+fi
+ln -sf /etc/systemd/system/stack.service /etc/systemd/system/stack-ready.service \
+  /etc/systemd/system/multi-user.target.wants/
+
+stage "removing cloud-init"
+@REMOVE@
+rm -rf /etc/cloud /var/lib/cloud /var/log/* /var/cache/* /var/tmp/* /tmp/* /root/.cache /var/lib/systemd/random-seed
+
+stage "done"

@@ -1,0 +1,81 @@
+package container
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
+
+	"github.com/stackemu/stackemu/guest/tools/envfile"
+	"github.com/stackemu/stackemu/guest/tools/ociimage"
+)
+
+// crun runs without cgroups of its own: the container stays in the cgroup of the service that started it, where systemd
+// counts and ends its processes.
+var crun = []string{"crun", "--cgroup-manager=disabled"}
+
+// Run starts the container and, by exec, becomes crun: it returns only an error. crun hands signals on to the
+// container's first process and ends with its exit status.
+func Run(l Layout) error {
+	binary, err := exec.LookPath(crun[0])
+	if err != nil {
+		return fmt.Errorf("container: %w", err)
+	}
+	if err := l.prepare(); err != nil {
+		return fmt.Errorf("container: %w", err)
+	}
+	if err := l.removeStale(); err != nil {
+		return fmt.Errorf("container: %w", err)
+	}
+	args := append(append([]string(nil), crun...), "run", "--bundle", l.Bundle, Name)
+	return fmt.Errorf("container: %s: %w", binary, unix.Exec(binary, args, os.Environ()))
+}
+
+// prepare makes the directories that are mounted, and writes config.json 0600: the environment in it holds secrets.
+func (l Layout) prepare() error {
+	image, err := ociimage.Read(l.Image)
+	if err != nil {
+		return err
+	}
+	env, err := envfile.ReadIfExists(l.EnvFile)
+	if err != nil {
+		return err
+	}
+	root := filepath.Join(l.Bundle, "rootfs")
+	user, err := lookUpUser(root, image.Config.User)
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{l.RunDir, l.HostDir, l.Volumes} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	for _, volume := range volumePaths(image) {
+		if err := fillVolume(filepath.Join(root, volume), l.volumeDir(volume)); err != nil {
+			return fmt.Errorf("volume %s: %w", volume, err)
+		}
+	}
+	spec, err := json.MarshalIndent(l.Spec(image, env, user), "", "  ")
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(filepath.Join(l.Bundle, "config.json"), spec, 0o600, renameio.WithStaticPermissions(0o600))
+}
+
+// removeStale deletes what a container of the same name has left, if there is anything.
+func (l Layout) removeStale() error {
+	if _, err := os.Stat(filepath.Join(l.State, Name)); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	cmd := exec.Command(crun[0], append(append([]string(nil), crun[1:]...), "delete", "--force", Name)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("delete stale container: %w: %s", err, out)
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+// Package entrypoint is what supervisord runs as "stack-app": it brings up the backend and the dashboard.
+//
+// Order is by readiness, not by time. Both servers are started at once, because loading Node is what takes long; the
+// backend waits at a gate and does not listen before the database has been migrated and holds the keys in force. So no
+// request is ever answered by an old key or an old table. When one server ends the other is ended, and the exit code is
+// that of the first; nothing is left that keeps a port.
+package entrypoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/stackemu/stackemu/guest/tools/database"
+	"github.com/stackemu/stackemu/guest/tools/envfile"
+	"github.com/stackemu/stackemu/guest/tools/procgroup"
+	"github.com/stackemu/stackemu/guest/tools/sentinel"
+)
+
+// Config names the places of the container.
+type Config struct {
+	App    string // the application: backend/, dashboard/, migrations/, seed/
+	RunDir string // environment files
+	Node   string // the Node binary
+	User   string // the system user of the servers; "" is the caller's
+	Log    io.Writer
+}
+
+// Default is the container of the reference image.
+var Default = Config{App: "/app", RunDir: "/run/stack-auth", Node: "/usr/bin/node", User: "www-data", Log: os.Stderr}
+
+// defaultWorkDir holds the dashboard's built files with their sentinels filled.
+const defaultWorkDir = "/var/tmp/stack-runtime"
+
+// databaseTimeout bounds the wait for PostgreSQL and the migrations. The first start makes a database under a slow
+// emulator; a later one needs less than a second.
+const databaseTimeout = 5 * time.Minute
+
+// stopGrace is how long the servers may finish their requests before they are killed. It is shorter than supervisord's
+// stopwaitsecs, so that it is this program that ends them.
+const stopGrace = 4 * time.Second
+
+// Run brings the servers up and returns the exit code when they have ended. A value from signals is passed on to them.
+func Run(ctx context.Context, c Config, environ []string, signals <-chan os.Signal) (int, error) {
+	env, err := LoadEnv(environ, c.RunDir)
+	if err != nil {
+		return 1, err
+	}
+	group := procgroup.New()
+	defer group.Stop(syscall.SIGTERM, stopGrace)
+	gate, err := c.startServers(group, env)
+	if err != nil {
+		return 1, err
+	}
+	defer gate.Close()
+	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	defer cancel()
+	prepared := make(chan error, 1)
+	wait.Go(func() { prepared <- c.prepareDatabase(ctx, env) })
+	return supervise(group, prepared, gate, signals)
+}
+
+// supervise opens the gate when the database is prepared, and returns when a server has ended or a signal has come.
+func supervise(group *procgroup.Group, prepared <-chan error, gate io.Writer, signals <-chan os.Signal) (int, error) {
+	for {
+		select {
+		case err := <-prepared:
+			if err == nil {
+				_, err = gate.Write([]byte{1})
+			}
+			if err != nil {
+				return 1, fmt.Errorf("entrypoint: %w", err)
+			}
+		case exit := <-group.Exited():
+			group.Reaped()
+			return exit.Code, fmt.Errorf("entrypoint: %s ended with code %d", exit.Name, exit.Code)
+		case sig := <-signals:
+			number, ok := sig.(syscall.Signal)
+			if !ok || number == syscall.SIGINT || number == syscall.SIGTERM || number == syscall.SIGQUIT {
+				return 0, nil // asked for, so a success; the caller's Stop ends the servers
+			}
+			group.Signal(number)
+		}
+	}
+}
+
+// startServers starts dashboard and backend. A byte written to the gate that it returns lets the backend listen; a gate
+// that closes without one makes it end.
+func (c Config) startServers(group *procgroup.Group, env envfile.Vars) (gate *os.File, err error) {
+	work := env["STACK_RUNTIME_WORK_DIR"]
+	if work == "" {
+		work = defaultWorkDir
+	}
+	built := filepath.Join(work, "dashboard")
+	if err := os.MkdirAll(work, 0o755); err != nil {
+		return nil, fmt.Errorf("entrypoint: %w", err)
+	}
+	if _, err := sentinel.Render(filepath.Join(c.App, "dashboard/built"), built, env); err != nil {
+		return nil, fmt.Errorf("entrypoint: %w", err)
+	}
+	credential, err := lookUp(c.User)
+	if err != nil {
+		return nil, fmt.Errorf("entrypoint: %w", err)
+	}
+	waiting, gate, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("entrypoint: %w", err)
+	}
+	defer waiting.Close()
+
+	backend := envfile.Vars{"STACK_START_GATE_FD": "3"}
+	backend.Merge(env)
+	dashboard := publicEnv(env)
+	dashboard["STACK_DASHBOARD_BUILT_DIR"] = built
+	err = errors.Join(
+		group.Start(procgroup.Program{Name: "backend", Args: []string{c.Node, filepath.Join(c.App, "backend/server.js")},
+			Env: backend.Environ(), Dir: c.App, Credential: credential, Gate: waiting}),
+		group.Start(procgroup.Program{Name: "dashboard", Args: []string{c.Node, filepath.Join(c.App, "dashboard/server.js")},
+			Env: dashboard.Environ(), Dir: c.App, Credential: credential}))
+	if err != nil {
+		return nil, errors.Join(err, gate.Close())
+	}
+	return gate, nil
+}
+
+// prepareDatabase migrates and seeds the database and puts the internal keys in force.
+func (c Config) prepareDatabase(ctx context.Context, env envfile.Vars) error {
+	url := env["STACK_DATABASE_CONNECTION_STRING"]
+	if url == "" {
+		url = database.DefaultURL
+	}
+	conn, err := database.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	for _, step := range []struct{ name, dir string }{{"MIGRATIONS", "migrations"}, {"SEED_SCRIPT", "seed"}} {
+		if !wanted(env, step.name) {
+			continue
+		}
+		fresh, err := database.Migrate(ctx, conn, os.DirFS(c.App), step.dir)
+		if err != nil {
+			return err
+		}
+		for _, name := range fresh {
+			fmt.Fprintln(c.Log, "entrypoint: applied", name)
+		}
+	}
+	if !isEmulator(env) {
+		return nil
+	}
+	keys, err := database.KeySetFrom(env)
+	if err != nil {
+		return err
+	}
+	return database.SetInternalKeys(ctx, conn, keys)
+}
+
+// lookUp returns the credential of a system user.
+func lookUp(name string) (*syscall.Credential, error) {
+	if name == "" {
+		return nil, nil
+	}
+	account, err := user.Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	uid, err := strconv.ParseUint(account.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(account.Gid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+}

@@ -1,0 +1,87 @@
+// Package hostfs mounts the host's directory in the guest: the virtio-9p device with the tag "hostfs" on /host.
+//
+// The mount is nosuid and nodev: a file that the host's user made must not give rights in the guest. Mounting again what
+// is mounted is a success.
+package hostfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Tag and Dir are fixed by the guest contract (design.md).
+const (
+	Tag = "hostfs"
+	Dir = "/host"
+)
+
+// options of the 9p mount. msize is the largest message in bytes: the default of 128 KiB costs one exchange with the
+// host for each 128 KiB read. access=any: the host side squashes users anyway.
+const options = "trans=virtio,version=9p2000.L,msize=524288,access=any"
+
+// firstPause and maxPause bound the pauses between attempts while a hot-plugged device is still being found.
+const (
+	firstPause = 10 * time.Millisecond
+	maxPause   = 250 * time.Millisecond
+)
+
+// ErrNoDevice means that no device has the tag.
+var ErrNoDevice = errors.New("no 9p device with the tag " + Tag)
+
+// Mount mounts the device once.
+func Mount(dir string) error {
+	mounted, err := isMounted("/proc/self/mountinfo", dir)
+	if err != nil || mounted {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("hostfs: %w", err)
+	}
+	err = unix.Mount(Tag, dir, "9p", unix.MS_NOSUID|unix.MS_NODEV, options)
+	if errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("hostfs: %w", ErrNoDevice)
+	}
+	if err != nil {
+		return fmt.Errorf("hostfs: mount %s: %w", dir, err)
+	}
+	return nil
+}
+
+// MountWhenPlugged is [Mount] for a device that is just being plugged in: it tries until ctx ends.
+func MountWhenPlugged(ctx context.Context, dir string) error {
+	pause := firstPause
+	for {
+		err := Mount(dir)
+		if !errors.Is(err, ErrNoDevice) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+			pause = min(2*pause, maxPause)
+		}
+	}
+}
+
+// isMounted looks for a 9p mount on dir in a mountinfo file (proc(5): field 5 is the mount point, the type follows "-").
+func isMounted(mountinfo, dir string) (bool, error) {
+	data, err := os.ReadFile(mountinfo)
+	if err != nil {
+		return false, fmt.Errorf("hostfs: %w", err)
+	}
+	for line := range strings.Lines(string(data)) {
+		place, kind, found := strings.Cut(line, " - ")
+		fields := strings.Fields(place)
+		if found && len(fields) > 4 && fields[4] == dir && strings.HasPrefix(kind, "9p ") {
+			return true, nil
+		}
+	}
+	return false, nil
+}

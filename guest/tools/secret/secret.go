@@ -1,0 +1,94 @@
+// Package secret makes, checks and keeps the four secrets of a stack inside the guest.
+//
+// Two kinds exist. Placeholders are public, the same in every image, and in force only where a snapshot is captured:
+// RAM that is written to a shared file must hold no real secret. Minted secrets come from crypto/rand, are made once
+// and kept on the guest's disk, so that a guest restarts with the keys that it had.
+package secret
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/renameio/v2"
+)
+
+// Names of the variables that carry the secrets, as the guest contract spells them.
+const (
+	PublishableClientKey = "STACK_SEED_INTERNAL_PROJECT_PUBLISHABLE_CLIENT_KEY"
+	SecretServerKey      = "STACK_SEED_INTERNAL_PROJECT_SECRET_SERVER_KEY"
+	SuperSecretAdminKey  = "STACK_SEED_INTERNAL_PROJECT_SUPER_SECRET_ADMIN_KEY"
+	CronSecret           = "CRON_SECRET"
+)
+
+// kinds lists, for each variable, the file that keeps it and the digit of its placeholder (design.md, "The guest
+// contract": 32 zeros, then 32 times that digit).
+var kinds = []struct{ name, file, digit string }{
+	{PublishableClientKey, "internal-pck", "f"},
+	{SecretServerKey, "internal-ssk", "e"},
+	{SuperSecretAdminKey, "internal-sak", "d"},
+	{CronSecret, "cron-secret", "c"},
+}
+
+// Names returns the names of the four variables.
+func Names() []string {
+	names := make([]string, len(kinds))
+	for i, kind := range kinds {
+		names[i] = kind.name
+	}
+	return names
+}
+
+// ErrFormat is wrapped by the error of [Check]. The error never quotes the secret.
+var ErrFormat = errors.New("a secret must be 64 lower-case hexadecimal digits")
+
+// Check says whether value has the form of a secret.
+func Check(name, value string) error {
+	if len(value) != 64 || strings.Trim(value, "0123456789abcdef") != "" {
+		return fmt.Errorf("%s: %w", name, ErrFormat)
+	}
+	return nil
+}
+
+// Placeholders returns the four placeholder secrets by variable name.
+func Placeholders() map[string]string {
+	set := make(map[string]string, len(kinds))
+	for _, kind := range kinds {
+		set[kind.name] = strings.Repeat("0", 32) + strings.Repeat(kind.digit, 32)
+	}
+	return set
+}
+
+// Kept returns the secrets kept in dir by variable name, and mints those that are missing. A kept secret that is
+// damaged is an error, not replaced in silence: the database and the host may still hold the old one.
+func Kept(dir string) (map[string]string, error) {
+	set := make(map[string]string, len(kinds))
+	for _, kind := range kinds {
+		path := filepath.Join(dir, kind.file)
+		data, err := os.ReadFile(path)
+		value := strings.TrimSpace(string(data))
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			value = mint()
+			err = renameio.WriteFile(path, []byte(value+"\n"), 0o600, renameio.WithStaticPermissions(0o600))
+		case err == nil:
+			err = Check(path, value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("secret: %w", err)
+		}
+		set[kind.name] = value
+	}
+	return set, nil
+}
+
+// mint returns 32 bytes of the kernel's random pool in hexadecimal. crypto/rand ends the program rather than fail.
+func mint() string {
+	var raw [32]byte
+	rand.Read(raw[:])
+	return hex.EncodeToString(raw[:])
+}

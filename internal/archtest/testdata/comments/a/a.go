@@ -1,0 +1,1 @@
+package a // want: package a has no package comment

@@ -1,0 +1,2 @@
+// Package a is commented in its test only.
+package a

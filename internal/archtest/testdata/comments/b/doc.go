@@ -1,0 +1,2 @@
+// Package b has its comment in another file.
+package b

@@ -1,0 +1,3 @@
+//go:build linux
+
+package c // want: package c has no package comment

@@ -1,0 +1,5 @@
+package faketest
+
+import "os"
+
+func Main() { os.Exit(len(os.Args)) }

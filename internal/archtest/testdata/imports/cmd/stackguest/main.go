@@ -1,0 +1,3 @@
+package main
+
+import _ "github.com/asynkron/protoactor-go/eventstream" // want: neither actors nor messages

@@ -1,0 +1,3 @@
+package guest
+
+import _ "github.com/stackemu/stackemu/qemu"

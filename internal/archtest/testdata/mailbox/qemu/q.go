@@ -1,0 +1,3 @@
+package qemu
+
+func f(x interface{ Result() }) { x.Result() }

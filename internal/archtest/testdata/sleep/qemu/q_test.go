@@ -1,0 +1,5 @@
+package qemu
+
+import "time"
+
+func g() { time.Sleep(1) }

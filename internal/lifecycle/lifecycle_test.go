@@ -1,0 +1,189 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// story feeds events and writes what comes of them, one line each, so that a test reads as a story.
+func story(i *Instance, now time.Time, events ...Event) []string {
+	var lines []string
+	for _, ev := range events {
+		for _, e := range i.Step(now, ev) {
+			lines = append(lines, tell(e))
+		}
+	}
+	return lines
+}
+
+func tell(e Effect) string {
+	switch e := e.(type) {
+	case Enter:
+		return e.To.String()
+	case Arm:
+		return "deadline " + e.For.String()
+	case Shutdown:
+		return "shutdown " + e.Rung.String()
+	case Wait:
+		return "wait " + e.For.String()
+	case Finish:
+		return fmt.Sprintf("finish %v", e.Err)
+	default:
+		return strings.ToLower(reflect.TypeOf(e).Name())
+	}
+}
+
+func check(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+var (
+	t0   = time.Unix(1_000_000, 0)
+	good = []Event{Start{}, Prepared{}, MonitorUp{}, Healthy{}}
+	boom = errors.New("boom")
+)
+
+// at brings an instance to a state by the shortest way.
+func at(t *testing.T, s State) *Instance {
+	t.Helper()
+	i := New(DefaultPolicy())
+	switch s {
+	case Draining:
+		story(i, t0, append(good, Died{Err: boom})...)
+	case Backoff:
+		story(i, t0, append(good, Died{Err: boom}, Drained{})...)
+	case Stopping:
+		story(i, t0, append(good, Stop{})...)
+	case Stopped:
+		story(i, t0, Stop{})
+	case Failed:
+		story(i, t0, Start{}, PrepareFailed{boom}, Drained{})
+	default:
+		for n := 0; i.State() != s; n++ {
+			i.Step(t0, good[n])
+		}
+	}
+	if i.State() != s {
+		t.Fatalf("at %v, want %v", i.State(), s)
+	}
+	return i
+}
+
+func TestColdStart(t *testing.T) {
+	check(t, story(New(DefaultPolicy()), t0, good...),
+		"preparing", "deadline 2m0s", "prepare",
+		"cold-booting", "deadline 30s", "boot",
+		"probing", "deadline 4m0s", "probe",
+		"ready", "disarm")
+}
+
+func TestShutdownLadder(t *testing.T) {
+	check(t, story(at(t, Ready), t0,
+		Stop{}, RungFailed{RungAgent, boom}, RungFailed{RungAgent, boom}, DeadlinePassed{boom}, DeadlinePassed{boom}, Died{}, Drained{}, Drained{}),
+		"stopping", "deadline 40s", "shutdown agent",
+		"deadline 30s", "shutdown acpi", // once, although the agent failed twice
+		"deadline 5s", "shutdown quit",
+		"deadline 20s", "drain",
+		"stopped", "disarm", "finish "+ErrUnclean.Error())
+}
+
+func TestStop(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		at     State
+		events []Event
+		want   []string
+	}{
+		{"by the guest agent", Ready, []Event{Stop{}, Died{PoweredOff: true}, Drained{}},
+			[]string{"stopping", "deadline 40s", "shutdown agent", "deadline 20s", "drain", "stopped", "disarm", "finish <nil>"}},
+		{"second Ctrl-C", Ready, []Event{Stop{}, Stop{Kill: true}, Stop{Kill: true}, Died{}, Drained{}},
+			[]string{"stopping", "deadline 40s", "shutdown agent", "deadline 20s", "drain", "stopped", "disarm", "finish " + ErrUnclean.Error()}},
+		{"QEMU dies under the ladder", Ready, []Event{Stop{}, Died{Err: boom}, Drained{}},
+			[]string{"stopping", "deadline 40s", "shutdown agent", "deadline 20s", "drain", "stopped", "disarm", "finish " + ErrUnclean.Error()}},
+		{"before anything", Absent, []Event{Stop{}}, []string{"stopped", "disarm", "finish <nil>"}},
+		{"while preparing", Preparing, []Event{Stop{}, Prepared{}, Drained{}},
+			[]string{"stopping", "deadline 20s", "drain", "stopped", "disarm", "finish <nil>"}},
+		{"while QEMU starts", ColdBooting, []Event{Stop{}, MonitorUp{}, Died{}, Drained{}},
+			[]string{"stopping", "deadline 20s", "drain", "stopped", "disarm", "finish <nil>"}},
+		{"while a generation drains", Draining, []Event{Stop{}, Drained{}}, []string{"stopped", "disarm", "finish <nil>"}},
+		{"in a backoff", Backoff, []Event{Stop{}, BackoffOver{}, Drained{}},
+			[]string{"stopping", "deadline 20s", "drain", "stopped", "disarm", "finish <nil>"}},
+		{"guest powers itself off", Ready, []Event{Died{PoweredOff: true}, Drained{}},
+			[]string{"draining", "deadline 20s", "drain", "stopped", "disarm", "finish <nil>"}},
+		{"machine cannot be killed", Ready, []Event{Stop{Kill: true}, DeadlinePassed{boom}},
+			[]string{"stopping", "deadline 20s", "drain", "failed", "disarm", "finish boom"}},
+	} {
+		t.Run(c.name, func(t *testing.T) { check(t, story(at(t, c.at), t0, c.events...), c.want...) })
+	}
+}
+
+func TestDeathsThenFailed(t *testing.T) {
+	i := at(t, Ready)
+	life := []Event{Drained{}, BackoffOver{}, Prepared{}, MonitorUp{}, Healthy{}}
+	check(t, story(i, t0, append([]Event{Died{Err: errors.New("first")}}, life...)...)[3:5], "backoff", "disarm")
+	check(t, story(i, t0, append([]Event{Died{Err: errors.New("second")}}, life...)...)[3:6], "backoff", "disarm", "wait 1s")
+	got := story(i, t0, Died{Err: errors.New("third")}, Drained{})
+	check(t, got[3:], "failed", "disarm", "finish gave up after 3 lost machines in 10m0s: third; before that: second; before that: first")
+}
+
+func TestOldDeathsAreForgiven(t *testing.T) {
+	i, now := at(t, Ready), t0
+	for n := range 10 {
+		story(i, now, Died{Err: boom}, Drained{}, BackoffOver{}, Prepared{}, MonitorUp{}, Healthy{})
+		if i.State() != Ready {
+			t.Fatalf("death %d in %v ended in %v", n, now.Sub(t0), i.State())
+		}
+		now = now.Add(i.policy.Window / 2)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		at     State
+		events []Event
+		want   []string
+	}{
+		{"cannot prepare", Preparing, []Event{PrepareFailed{boom}, Drained{}},
+			[]string{"draining", "deadline 20s", "drain", "failed", "disarm", "finish boom"}},
+		{"QEMU refuses its command line", ColdBooting, []Event{Died{Err: boom, Misconfigured: true}, Drained{}},
+			[]string{"draining", "deadline 20s", "drain", "failed", "disarm", "finish boom"}},
+		{"services never healthy", Probing, []Event{DeadlinePassed{boom}, Drained{}},
+			[]string{"draining", "deadline 20s", "drain", "backoff", "disarm", "wait 500ms"}},
+		{"monitor lost for good", Ready, []Event{StageFailed{boom}, Died{Err: boom}, Drained{}, BackoffOver{}},
+			[]string{"draining", "deadline 20s", "drain", "backoff", "disarm", "wait 500ms", "preparing", "deadline 2m0s", "prepare"}},
+		{"QEMU survives SIGKILL", Draining, []Event{DeadlinePassed{errors.New("stuck")}},
+			[]string{"failed", "disarm", "finish gave up after 2 lost machines in 10m0s: stuck; before that: boom"}},
+	} {
+		t.Run(c.name, func(t *testing.T) { check(t, story(at(t, c.at), t0, c.events...), c.want...) })
+	}
+}
+
+// Every event in every state: nothing panics, a final state stays, and a stop always leads to an end.
+func TestEveryEventInEveryState(t *testing.T) {
+	events := []Event{Start{}, Prepared{}, PrepareFailed{boom}, MonitorUp{}, Healthy{}, Died{Err: boom}, Died{PoweredOff: true}, StageFailed{boom},
+		DeadlinePassed{boom}, Drained{}, BackoffOver{}, Stop{}, Stop{Kill: true}, RungFailed{RungAgent, boom}, RungFailed{RungQuit, boom}}
+	for s := Absent; s <= Failed; s++ {
+		for _, ev := range events {
+			i := at(t, s)
+			before := i.State()
+			effects := i.Step(t0, ev)
+			if before.Final() && (len(effects) > 0 || i.State() != before) {
+				t.Errorf("%v + %T: left a final state for %v", before, ev, i.State())
+			}
+			for n := 0; n < 10 && !i.State().Final(); n++ {
+				story(i, t0, Stop{Kill: true}, Drained{})
+			}
+			if !i.State().Final() {
+				t.Errorf("%v + %T, then stop: stays in %v", before, ev, i.State())
+			}
+		}
+	}
+}

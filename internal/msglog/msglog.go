@@ -1,0 +1,172 @@
+// Package msglog writes the message log: one JSON object on one line for every message that an actor has handled.
+//
+// It promises that a record which [Log.Write] has returned from survives a kill -9 of this process (it is in the kernel's
+// hands), that the file never grows past [MaxBytes] plus one predecessor of the same size, and that trouble with the
+// file (a full disk) never reaches the actors: records are then dropped and counted.
+package msglog
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// MaxBytes is the size at which the log file is set aside as <path>.1 and a new one is begun.
+const MaxBytes = 16 << 20
+
+// Record is one handled message.
+type Record struct {
+	At       time.Time     // when its handling began
+	Seq      uint64        // its number, counted over the whole process in the order of handling
+	Parent   uint64        // the number of the message that was being handled when this one was sent; 0 for none
+	Instance string        // whose it is
+	Attempt  string        // the start attempt that it belongs to
+	From, To string        // sender and receiver, as paths in the tree
+	Type     string        // the message's type without its package
+	Before   string        // the receiver's state before; empty for actors without states
+	After    string        // its state after
+	Wait     time.Duration // time in the mailbox; 0 where it is not known
+	Took     time.Duration // time of handling
+	Body     any           // what is written of the message itself; nil for nothing
+	Failure  string        // why the handler, or the child, failed
+	Stack    []byte        // where, after a panic
+}
+
+// Log takes records from any goroutine. Until it is attached to a file it keeps them.
+type Log struct {
+	console zerolog.Logger
+
+	mu      sync.Mutex
+	early   []Record
+	path    string
+	file    *os.File
+	size    int64
+	dropped int
+}
+
+// New makes a log that also writes each record to console at trace level.
+func New(console zerolog.Logger) *Log { return &Log{console: console} }
+
+// ConsoleOnly makes a log without a file, for actors that belong to no instance.
+func ConsoleOnly(console zerolog.Logger) *Log { return &Log{console: console, path: "none"} }
+
+// Attach opens the file, appends to it what was kept so far, and from now on every record. The caller must hold the
+// instance's lock: two processes would tear each other's lines.
+func (l *Log) Attach(path string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		return nil
+	}
+	l.path = path
+	if err := l.open(); err != nil {
+		return fmt.Errorf("message log: %w", err)
+	}
+	early := l.early
+	l.early = nil
+	for _, r := range early {
+		l.append(r)
+	}
+	return nil
+}
+
+func (l *Log) open() error {
+	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	l.file, l.size = f, info.Size()
+	return nil
+}
+
+// Write adds one record.
+func (l *Log) Write(r Record) {
+	if e := l.console.Trace(); e != nil {
+		r.fill(e).Msg("message")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.path == "" {
+		l.early = append(l.early, r)
+		return
+	}
+	l.append(r)
+}
+
+func (l *Log) append(r Record) {
+	if l.size >= MaxBytes {
+		l.rotate()
+	}
+	if l.file == nil {
+		return
+	}
+	zl := zerolog.New(counting{l})
+	r.fill(zl.Log()).Send()
+}
+
+// counting is the file as zerolog sees it.
+type counting struct{ l *Log }
+
+func (c counting) Write(p []byte) (int, error) {
+	n, err := c.l.file.Write(p)
+	c.l.size += int64(n)
+	if err != nil {
+		c.l.dropped++ // no disk space for a log is no reason to fail
+	}
+	return len(p), nil
+}
+
+func (l *Log) rotate() {
+	_ = l.file.Close()
+	l.file = nil
+	_ = os.Rename(l.path, l.path+".1")
+	_ = l.open()
+}
+
+// Close ends the log. Records that come later are dropped.
+func (l *Log) Close() (dropped int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		_ = l.file.Close()
+		l.file = nil
+	}
+	l.path, l.early = "closed", nil
+	return l.dropped
+}
+
+// fill gives the record its documented field names (docs/architecture.md).
+func (r Record) fill(e *zerolog.Event) *zerolog.Event {
+	e.Time("time", r.At).Uint64("seq", r.Seq)
+	if r.Parent != 0 {
+		e.Uint64("parent", r.Parent)
+	}
+	text := func(key, value string) {
+		if value != "" {
+			e.Str(key, value)
+		}
+	}
+	text("instance", r.Instance)
+	text("attempt", r.Attempt)
+	text("from", r.From)
+	text("to", r.To)
+	text("type", r.Type)
+	text("state", r.Before)
+	if r.After != r.Before {
+		e.Str("next", r.After)
+	}
+	e.Int64("wait_us", r.Wait.Microseconds()).Int64("took_us", r.Took.Microseconds())
+	if r.Body != nil {
+		e.Interface("body", r.Body)
+	}
+	text("failure", r.Failure)
+	text("stack", string(r.Stack))
+	return e
+}

@@ -1,0 +1,213 @@
+// Package view is how a running command talks to a person: lines that stay, and on a terminal below them a block that
+// is redrawn in place and shows what is going on right now.
+//
+// On a plain stream (a file, a pipe, a dumb terminal) every event is one line and nothing is ever redrawn. Text that
+// comes from elsewhere (the guest's console, error messages) is stripped of control characters before it is written,
+// so that nothing but this package can move the cursor.
+//
+// All methods may be called from any goroutine. On a terminal the block is redrawn at most ten times a second by one
+// goroutine, which Close stops; on a plain stream there is no goroutine and a method returns when its line is written.
+// A write that fails is forgotten: a person who closed the terminal is no reason to stop the emulator.
+package view
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// redrawEvery bounds how often the block is drawn. The eye follows tenths of a second, a slow link does not need more.
+const redrawEvery = 100 * time.Millisecond
+
+// Level is how much a line matters.
+type Level int
+
+// The levels: Warn and Error lines are marked by a word, and by a colour where there are colours.
+const (
+	Info Level = iota
+	Warn
+	Error
+)
+
+// Service is the row of one service while an instance starts.
+type Service struct {
+	Name    string
+	Healthy bool
+	Took    time.Duration // from the start of the instance until the service was first healthy
+	Note    string        // why it is not healthy yet
+}
+
+// URL is where a person finds a service.
+type URL struct{ Name, URL string }
+
+// View writes to one stream. Its zero value is not usable: call New.
+type View struct {
+	out      io.Writer
+	terminal bool
+	style    style
+	screen   screen // touched by the drawing goroutine, and by Close after that has ended
+
+	mu        sync.Mutex
+	pending   []string // permanent lines that wait for the next redraw; terminal only
+	partial   []byte   // the beginning of a line that Write has not seen the end of
+	instances []*instance
+	closed    bool
+
+	closing sync.Once
+	stop    chan struct{}
+	stopped chan struct{}
+}
+
+// Detect tells how to call New for a file: whether it is a terminal that can be redrawn, and whether to leave out
+// colours. It honours NO_COLOR (set to anything but nothing) and TERM=dumb.
+func Detect(file *os.File, lookup func(string) (string, bool)) (isTerminal, noColor bool) {
+	value := func(name string) string { v, _ := lookup(name); return v }
+	isTerminal = term.IsTerminal(int(file.Fd())) && value("TERM") != "dumb"
+	return isTerminal, value("NO_COLOR") != ""
+}
+
+// New makes a view that writes to out. The caller must Close it, on a terminal above all: the cursor is hidden.
+func New(out io.Writer, isTerminal, noColor bool) *View {
+	v := &View{
+		out:      out,
+		terminal: isTerminal,
+		style:    style{color: isTerminal && !noColor},
+		screen:   screen{out: out},
+		stop:     make(chan struct{}),
+		stopped:  make(chan struct{}),
+	}
+	if isTerminal {
+		go v.draw()
+	} else {
+		close(v.stopped)
+	}
+	return v
+}
+
+// Close removes the block, writes what is pending, and gives the cursor back. Methods that are called later write
+// plain lines. Close may be called twice.
+func (v *View) Close() {
+	v.closing.Do(func() {
+		close(v.stop)
+		<-v.stopped
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if len(v.partial) > 0 {
+			v.permanent(clean(string(v.partial)))
+			v.partial = nil
+		}
+		if v.terminal {
+			v.screen.leave(v.pending)
+		}
+		v.pending, v.closed = nil, true
+	})
+}
+
+// Line writes a line that stays. The text may have several lines.
+func (v *View) Line(level Level, text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.permanent(v.style.level(level, clean(text)))
+}
+
+// Write makes the view a writer for logs: each line of p stays, above the block. It never fails.
+func (v *View) Write(p []byte) (int, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.partial = append(v.partial, p...)
+	for {
+		line, rest, found := bytes.Cut(v.partial, []byte("\n"))
+		if !found {
+			return len(p), nil
+		}
+		v.permanent(clean(string(line)))
+		v.partial = bytes.Clone(rest)
+	}
+}
+
+// State tells that an instance has entered a state, since after its start. The detail is a few words or empty. Telling
+// the same state and detail again changes nothing.
+func (v *View) State(name, state string, since time.Duration, detail string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.enter(name, oneLine(state), since, oneLine(detail))
+}
+
+// Services tells how an instance's services are, all or some of them. On a plain stream a line is written for each that
+// has become healthy, or is no longer.
+func (v *View) Services(name string, services []Service) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	i := v.instance(name)
+	for _, s := range services {
+		s.Name, s.Note = oneLine(s.Name), oneLine(s.Note)
+		if changed := i.set(s); changed && !v.live() {
+			v.permanent(serviceLine(i, s))
+		}
+	}
+}
+
+// Serial tells the last line of an instance's console. It is shown in the block only.
+func (v *View) Serial(name, line string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if line = oneLine(line); line != "" {
+		v.instance(name).serial = line
+	}
+}
+
+// Ready tells that an instance has become ready, since after its start, and where its services are.
+func (v *View) Ready(name string, since time.Duration, urls []URL) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.enter(name, stateReady, since, "")
+	if v.live() {
+		v.permanent(v.style.good(stateLine(oneLine(name), stateReady, since, "")))
+	}
+	for _, line := range urlLines(urls) {
+		v.permanent(line)
+	}
+}
+
+// Gone takes an instance out of the block, because it has ended.
+func (v *View) Gone(name string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.remove(name)
+}
+
+// live is whether there is a block now.
+func (v *View) live() bool { return v.terminal && !v.closed }
+
+// permanent writes a line that stays: at once on a plain stream, with the next redraw on a terminal.
+func (v *View) permanent(line string) {
+	if v.live() {
+		v.pending = append(v.pending, line)
+		return
+	}
+	_, _ = io.WriteString(v.out, line+"\n")
+}
+
+// draw is the drawing goroutine. The lock is not held while it writes: a terminal that has been halted (Ctrl-S) must
+// not halt who tells the view something.
+func (v *View) draw() {
+	defer close(v.stopped)
+	ticker := time.NewTicker(redrawEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-v.stop:
+			return
+		case <-ticker.C:
+		}
+		v.mu.Lock()
+		lines, block := v.pending, v.block(time.Now())
+		v.pending = nil
+		v.mu.Unlock()
+		v.screen.redraw(lines, block)
+	}
+}

@@ -1,0 +1,73 @@
+package messages
+
+// MonitorReady says that QMP has been negotiated. From a monitor to its emulator.
+type MonitorReady struct {
+	Version string `json:"version"`   // QEMU's
+	Agent   bool   `json:"agentOpen"` // the guest had opened the agent's port already
+}
+
+// MonitorLost says that the QMP channel has ended. From a monitor to its emulator, after everything that had come
+// through the channel, so that a [GuestShutdown] is never behind the exit that it explains.
+type MonitorLost struct {
+	Cause Cause `json:"cause,omitzero"`
+}
+
+// GuestShutdown says that the machine is going down and on whose wish: QMP's SHUTDOWN event. From a monitor to its
+// emulator.
+type GuestShutdown struct {
+	ByGuest bool   `json:"byGuest"`
+	Reason  string `json:"reason"`
+}
+
+// GuestPanicked says that the guest's kernel has given up. From a monitor to its emulator.
+type GuestPanicked struct{}
+
+// DiskFault says that the guest could not write to or read from its disk: QMP's BLOCK_IO_ERROR. From a monitor to its
+// emulator. QEMU pauses the guest when NoSpace.
+type DiskFault struct {
+	Operation string `json:"operation"`
+	NoSpace   bool   `json:"noSpace"`
+}
+
+// AskMachine asks whether QEMU still answers. From an emulator to its monitor, which fails if it does not.
+type AskMachine struct{}
+
+// PressPowerButton asks for an ACPI shutdown. From an emulator to its monitor; [RungRefused] answers a failure, the
+// machine's end is the success.
+type PressPowerButton struct{}
+
+// QuitMachine asks QEMU to flush its disks and end. From an emulator to its monitor; answered like [PressPowerButton].
+type QuitMachine struct{}
+
+// RungRefused says that one rung of the shutdown ladder could not be tried. From a monitor or an agent to its emulator.
+type RungRefused struct {
+	Rung  string `json:"rung"`
+	Cause Cause  `json:"cause,omitzero"`
+}
+
+func (*MonitorReady) message()    {}
+func (*MonitorReady) toEmulator() {}
+
+func (*MonitorLost) message()    {}
+func (*MonitorLost) toEmulator() {}
+
+func (*GuestShutdown) message()    {}
+func (*GuestShutdown) toEmulator() {}
+
+func (*GuestPanicked) message()    {}
+func (*GuestPanicked) toEmulator() {}
+
+func (*DiskFault) message()    {}
+func (*DiskFault) toEmulator() {}
+
+func (*AskMachine) message()   {}
+func (*AskMachine) toMonitor() {}
+
+func (*PressPowerButton) message()   {}
+func (*PressPowerButton) toMonitor() {}
+
+func (*QuitMachine) message()   {}
+func (*QuitMachine) toMonitor() {}
+
+func (*RungRefused) message()    {}
+func (*RungRefused) toEmulator() {}

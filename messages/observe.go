@@ -1,0 +1,57 @@
+package messages
+
+import "time"
+
+// StateChanged tells where an instance stands now. From an emulator to the fleet and on to its observers.
+type StateChanged struct {
+	Instance string        `json:"instance"`
+	Attempt  string        `json:"attempt"` // the correlation id of this start
+	From     string        `json:"from"`
+	To       string        `json:"to"`
+	Since    time.Duration `json:"-"`                  // since the start was asked for, or since the stop was
+	Services []Service     `json:"services,omitempty"` // where they are, once it is known
+	Cause    Cause         `json:"cause,omitzero"`     // why, when something went wrong
+}
+
+// Service is one row of an instance's profile as the user meets it.
+type Service struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
+}
+
+// ServiceChanged tells that a service has begun, or ceased, to answer as it should. From a prober to its emulator, and on
+// to the fleet and its observers.
+type ServiceChanged struct {
+	Instance string        `json:"instance"`
+	Service  string        `json:"service"`
+	Healthy  bool          `json:"healthy"`
+	Detail   string        `json:"detail,omitempty"` // what it answered, when not healthy
+	After    time.Duration `json:"-"`                // since probing began
+}
+
+// AllHealthy says that every service has answered as it should. From a prober to its emulator.
+type AllHealthy struct{}
+
+// Notice is a line for the user that is neither a state nor an error. From an emulator to the fleet and on to its
+// observers.
+type Notice struct {
+	Instance string `json:"instance"`
+	Warning  bool   `json:"warning,omitempty"`
+	Text     string `json:"text"`
+}
+
+func (*StateChanged) message()    {}
+func (*StateChanged) toFleet()    {}
+func (*StateChanged) toObserver() {}
+
+func (*ServiceChanged) message()    {}
+func (*ServiceChanged) toEmulator() {}
+func (*ServiceChanged) toFleet()    {}
+func (*ServiceChanged) toObserver() {}
+
+func (*AllHealthy) message()    {}
+func (*AllHealthy) toEmulator() {}
+
+func (*Notice) message()    {}
+func (*Notice) toFleet()    {}
+func (*Notice) toObserver() {}

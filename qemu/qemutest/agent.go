@@ -1,0 +1,147 @@
+package qemutest
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"time"
+)
+
+// Serve plays the agent on a connection until it ends. poweroff is called when it is told to switch the guest off; it may
+// be nil.
+func (a Agent) Serve(c net.Conn, poweroff func()) {
+	conversation := &agentTalk{Agent: a, conn: c, running: map[int]process{}, poweroff: poweroff}
+	r := bufio.NewReader(c)
+	for {
+		line, err := r.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		if !a.Mute {
+			conversation.handle(line)
+		}
+	}
+}
+
+// serveAgent plays the agent for the machine. Before the guest has opened the port, what is sent waits in the socket.
+func (m *machine) serveAgent(c net.Conn) {
+	a := m.script.Agent
+	if a == nil {
+		a = &Agent{After: time.Hour}
+	}
+	time.Sleep(time.Until(began.Add(a.After)))
+	a.Serve(c, func() { m.shutdown(true, "guest-shutdown") })
+}
+
+// began is when this process has started.
+var began = time.Now()
+
+// agentTalk is the state of one conversation.
+type agentTalk struct {
+	Agent
+	conn     net.Conn
+	running  map[int]process
+	poweroff func()
+}
+
+// process is a program in the guest.
+type process struct {
+	exec Exec
+	out  []byte
+	ends time.Time
+}
+
+// agentRequest is a command with the arguments of all those that are played.
+type agentRequest struct {
+	Execute   string `json:"execute"`
+	Arguments struct {
+		ID    int64  `json:"id"`
+		Path  string `json:"path"`
+		Input []byte `json:"input-data"`
+		PID   int    `json:"pid"`
+	} `json:"arguments"`
+}
+
+// handle answers one line. A sentinel resets the parser: what was before it is forgotten.
+func (a *agentTalk) handle(line []byte) {
+	for i, b := range line {
+		if b == 0xff {
+			a.handle(line[i+1:])
+			return
+		}
+	}
+	time.Sleep(a.Delay)
+	var r agentRequest
+	if err := json.Unmarshal(line, &r); err != nil {
+		a.refuse("GenericError", "JSON parse error")
+		return
+	}
+	switch r.Execute {
+	case "guest-sync-delimited":
+		fmt.Fprintf(a.conn, "\xff{\"return\": %d}\n", r.Arguments.ID)
+	case "guest-ping", "guest-set-time":
+		a.answer(map[string]any{})
+	case "guest-exec":
+		a.exec(r)
+	case "guest-exec-status":
+		a.status(r.Arguments.PID)
+	case "guest-shutdown":
+		if !a.IgnoreShutdown && a.poweroff != nil {
+			time.AfterFunc(a.ShutdownTakes, a.poweroff)
+		}
+	default:
+		a.refuse("CommandNotFound", fmt.Sprintf("The command %s has not been found", r.Execute))
+	}
+}
+
+// exec starts a program.
+func (a *agentTalk) exec(r agentRequest) {
+	e, ok := a.Execs[r.Arguments.Path]
+	if !ok {
+		a.refuse("GenericError", fmt.Sprintf("Failed to execute child process “%s” (No such file or directory)", r.Arguments.Path))
+		return
+	}
+	p := process{e, []byte(e.Stdout), time.Now().Add(e.Takes)}
+	if e.Echo {
+		p.out = r.Arguments.Input
+	}
+	pid := 1000 + len(a.running)
+	a.running[pid] = p
+	a.answer(map[string]int{"pid": pid})
+}
+
+// status tells how a program is; its end it tells once.
+func (a *agentTalk) status(pid int) {
+	p, ok := a.running[pid]
+	switch {
+	case !ok || p.ends.IsZero():
+		a.refuse("GenericError", fmt.Sprintf("PID %d does not exist", pid))
+	case time.Now().Before(p.ends):
+		a.answer(map[string]any{"exited": false})
+	default:
+		a.running[pid] = process{}
+		result := map[string]any{"exited": true, "exitcode": p.exec.ExitCode}
+		if len(p.out) > 0 {
+			result["out-data"] = p.out
+		}
+		if p.exec.Stderr != "" {
+			result["err-data"] = []byte(p.exec.Stderr)
+		}
+		a.answer(result)
+	}
+}
+
+func (a *agentTalk) answer(value any) { a.write(map[string]any{"return": value}) }
+
+func (a *agentTalk) refuse(class, desc string) {
+	a.write(map[string]any{"error": map[string]string{"class": class, "desc": desc}})
+}
+
+func (a *agentTalk) write(message any) {
+	line, err := json.Marshal(message)
+	if err != nil {
+		panic(err)
+	}
+	_, _ = a.conn.Write(append(line, '\n')) // a client that is gone shows in the reading
+}

@@ -1,0 +1,76 @@
+package qemutest
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/stackemu/stackemu/qemu"
+	"github.com/stackemu/stackemu/qemu/qmp"
+)
+
+// Script says what a fake QEMU does. The zero value boots, answers, has no agent and never ends by itself.
+type Script struct {
+	Version string       // "" is 10.0.2
+	Accels  []qemu.Accel // under which the probe's firmware runs; nil is TCG alone. Under others it hangs
+	Refuse  string       // an error about the command line: said on standard error before exit code 1
+
+	Exit       *Exit // how it dies by itself
+	IgnoreTerm bool  // SIGTERM changes nothing
+	Monitor    Monitor
+	Agent      *Agent // nil: the guest never opens the agent's port
+	HTTP       *HTTP  // nil: nobody listens on the forwarded ports
+}
+
+// Exit is a death without being asked.
+type Exit struct {
+	After  time.Duration // since the start
+	Stderr string        // last words
+	Code   int
+	Signal int // instead of the exit code
+}
+
+// Monitor is the QMP side of a fake QEMU.
+type Monitor struct {
+	Mute            bool          // accepts connections and says nothing
+	Delay           time.Duration // before each answer
+	Flood           int           // events behind each answer, in the same write
+	Events          []Event
+	Replies         map[string]json.RawMessage // results in the place of the usual ones, by command
+	Errors          map[string]qmp.Error       // refusals, by command
+	IgnorePowerdown bool
+	PowerdownTakes  time.Duration // until a guest that was asked to is off
+	IgnoreQuit      bool
+}
+
+// Event is a QMP event.
+type Event struct {
+	After time.Duration // since the start
+	Name  string
+	Data  map[string]any
+}
+
+// Agent is the guest's agent.
+type Agent struct {
+	After          time.Duration // since the start, until it opens its port
+	Mute           bool          // opens the port and says nothing
+	Delay          time.Duration // before each answer
+	Execs          map[string]Exec
+	IgnoreShutdown bool
+	ShutdownTakes  time.Duration
+}
+
+// Exec is what a program in the guest does. A program that the script does not have is an error of guest-exec.
+type Exec struct {
+	Takes    time.Duration
+	ExitCode int
+	Stdout   string
+	Stderr   string
+	Echo     bool // standard output is the input
+}
+
+// HTTP is what the guest's services answer on every forwarded port.
+type HTTP struct {
+	After  time.Duration // since the start
+	Status int           // 0 is 200
+	Body   string
+}

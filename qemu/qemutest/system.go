@@ -1,0 +1,194 @@
+package qemutest
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/stackemu/stackemu/qemu"
+)
+
+// machine is a fake QEMU that runs.
+type machine struct {
+	script Script
+	args   []string
+	events *broadcast
+	end    chan func() // the first one sent ends the process
+}
+
+// play is the main function of the fake system emulator. It returns on a wrong command line only.
+func play(s Script, argv []string) error {
+	if slices.Contains(argv, "--version") {
+		fmt.Printf("QEMU emulator version %s (fake)\nCopyright (c)\n", s.version())
+		return nil
+	}
+	if s.Refuse != "" {
+		return fmt.Errorf("%s", s.Refuse)
+	}
+	if has(argv, "-bios", "") {
+		playProbe(s, argv)
+	}
+	m := &machine{script: s, args: argv, events: newBroadcast(), end: make(chan func(), 1)}
+	if err := m.start(); err != nil {
+		return err
+	}
+	(<-m.end)()
+	return nil
+}
+
+// has reports whether a flag has a value that begins like that.
+func has(argv []string, flag, prefix string) bool {
+	for i := range len(argv) - 1 {
+		if argv[i] == flag && strings.HasPrefix(argv[i+1], prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// playProbe runs the accelerator probe's firmware, so to speak.
+func playProbe(s Script, argv []string) {
+	accels := s.Accels
+	if accels == nil {
+		accels = []qemu.Accel{qemu.TCG}
+	}
+	for _, a := range accels {
+		if !has(argv, "-accel", string(a)) {
+			continue
+		}
+		if has(argv, "-device", "isa-debug-exit") {
+			os.Exit(2*0x2a + 1)
+		}
+		fmt.Println("DONE")
+		os.Exit(0)
+	}
+	time.Sleep(time.Hour)
+}
+
+// start starts everything that the script wants.
+func (m *machine) start() error {
+	if err := m.serveSockets(); err != nil {
+		return err
+	}
+	if err := m.serveHTTP(); err != nil {
+		return err
+	}
+	for _, e := range m.script.Monitor.Events {
+		time.AfterFunc(e.After, func() { m.events.send(e.Name, e.Data) })
+	}
+	if e := m.script.Exit; e != nil {
+		time.AfterFunc(e.After, func() { m.finish(e.die) })
+	}
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	go func() {
+		for range term {
+			if !m.script.IgnoreTerm {
+				m.shutdown(false, "host-signal")
+			}
+		}
+	}()
+	return nil
+}
+
+// die ends the process as the script has it.
+func (e *Exit) die() {
+	if e.Stderr != "" {
+		fmt.Fprintln(os.Stderr, e.Stderr)
+	}
+	if e.Signal != 0 {
+		_ = syscall.Kill(os.Getpid(), syscall.Signal(e.Signal))
+		time.Sleep(time.Hour)
+	}
+	os.Exit(e.Code)
+}
+
+// finish ends the process, once.
+func (m *machine) finish(how func()) {
+	select {
+	case m.end <- how:
+	default:
+	}
+}
+
+// shutdown ends the process as a machine that was switched off.
+func (m *machine) shutdown(byGuest bool, reason string) {
+	m.events.send("SHUTDOWN", map[string]any{"guest": byGuest, "reason": reason})
+	m.finish(func() { os.Exit(0) })
+}
+
+var socketArg = regexp.MustCompile(`^socket,id=([^,]+),fd=(\d+),`)
+
+// serveSockets plays monitor and agent on the inherited listeners.
+func (m *machine) serveSockets() error {
+	for _, a := range m.args {
+		match := socketArg.FindStringSubmatch(a)
+		if match == nil {
+			continue
+		}
+		fd, err := strconv.Atoi(match[2])
+		if err != nil {
+			return err
+		}
+		l, err := net.FileListener(os.NewFile(uintptr(fd), match[1]))
+		if err != nil {
+			return fmt.Errorf("descriptor %d: %w", fd, err)
+		}
+		if match[1] == qemu.AgentChardev {
+			go accept(l, m.serveAgent)
+		} else {
+			go accept(l, m.serveMonitor)
+		}
+	}
+	if a := m.script.Agent; a != nil {
+		time.AfterFunc(a.After, func() { m.events.send("VSERPORT_CHANGE", map[string]any{"id": qemu.AgentDevice, "open": true}) })
+	}
+	return nil
+}
+
+// accept serves one client after the other, as QEMU does.
+func accept(l net.Listener, serve func(net.Conn)) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		serve(c)
+		c.Close()
+	}
+}
+
+var forwardArg = regexp.MustCompile(`hostfwd=tcp:(127\.0\.0\.1:\d+)-`)
+
+// serveHTTP plays the guest's services on the forwarded ports, which QEMU binds at once.
+func (m *machine) serveHTTP() error {
+	h, began := m.script.HTTP, time.Now()
+	for _, match := range forwardArg.FindAllStringSubmatch(strings.Join(m.args, " "), -1) {
+		l, err := net.Listen("tcp", match[1])
+		if err != nil {
+			return fmt.Errorf("could not set up host forwarding rule: %w", err)
+		}
+		if h == nil {
+			continue
+		}
+		handler := func(w http.ResponseWriter, r *http.Request) {
+			if time.Since(began) < h.After {
+				panic(http.ErrAbortHandler) // the guest has no such service yet: the connection is reset
+			}
+			if h.Status != 0 {
+				w.WriteHeader(h.Status)
+			}
+			fmt.Fprint(w, h.Body)
+		}
+		go http.Serve(l, http.HandlerFunc(handler)) //nolint:errcheck // ends with the process
+	}
+	return nil
+}

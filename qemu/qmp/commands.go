@@ -1,0 +1,57 @@
+package qmp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Status is whether the guest runs and, if not, why.
+type Status struct {
+	Running bool   `json:"running"`
+	Status  string `json:"status"` // running, paused, prelaunch, inmigrate, shutdown, io-error, internal-error ...
+}
+
+// Status asks for the run state.
+func (q *Conn) Status(ctx context.Context) (Status, error) {
+	var s Status
+	err := q.Execute(ctx, "query-status", nil, &s)
+	return s, err
+}
+
+// Powerdown presses the ACPI power button. That QEMU has taken the command says nothing about the guest: it may take its
+// time, or ignore the button.
+func (q *Conn) Powerdown(ctx context.Context) error {
+	return q.Execute(ctx, "system_powerdown", nil, nil)
+}
+
+// Quit makes QEMU flush its disks and end. The guest is not asked. A connection that ends with the command counts as
+// success, for QEMU may be gone before its answer is.
+func (q *Conn) Quit(ctx context.Context) error {
+	if err := q.Err(); err != nil {
+		return err
+	}
+	err := q.Execute(ctx, "quit", nil, nil)
+	if errors.Is(err, ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// FrontendOpen reports whether the guest has opened its side of a character device, by the device's label. It tells who
+// comes late what a VSERPORT_CHANGE event told before: an agent listens.
+func (q *Conn) FrontendOpen(ctx context.Context, chardev string) (bool, error) {
+	var devices []struct {
+		Label string `json:"label"`
+		Open  bool   `json:"frontend-open"`
+	}
+	if err := q.Execute(ctx, "query-chardev", nil, &devices); err != nil {
+		return false, err
+	}
+	for _, d := range devices {
+		if d.Label == chardev {
+			return d.Open, nil
+		}
+	}
+	return false, fmt.Errorf("qmp: query-chardev: no device %q", chardev)
+}

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Builds the reference image for the end-to-end tests with bin/stackemu, or keeps the one of an earlier run when
+# nothing that goes into an image has changed since.
+#
+#   scripts/e2e-image.sh IMAGE     the path to build to, with the sum of what went into it in IMAGE.inputs
+set -euo pipefail
+image=${1:?usage: scripts/e2e-image.sh IMAGE}
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The guest's binary (guest/toolbin) is left out, as it is made from sources that are counted; so are tests.
+inputs() {
+  find guest cmd/stackguest internal/iso qemu go.mod go.sum -type f \
+    ! -name '*_test.go' ! -path '*/testdata/*' ! -path 'guest/toolbin/*.gz' -print0 |
+    LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1
+}
+
+sum=$(inputs)
+if [[ -e $image && $(cat "$image.inputs" 2>/dev/null) == "$sum" ]]; then
+  echo "e2e-image: $image is up to date"
+  exit 0
+fi
+echo "e2e-image: building $image"
+mkdir -p "$(dirname "$image")"
+rm -f "$image.inputs"
+bin/stackemu image build --output "$image"
+echo "$sum" >"$image.inputs"
