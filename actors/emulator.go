@@ -139,7 +139,12 @@ func (e *emulator) step(c actor.Context, ev lifecycle.Event) {
 	}
 }
 
+// entered tells of a new state. Preparing begins a new attempt, with a correlation id of its own.
 func (e *emulator) entered(c actor.Context, f lifecycle.Enter) {
+	if f.To == lifecycle.Preparing {
+		e.attempt++
+		setAttempt(c, e.attemptID())
+	}
 	changed := &messages.StateChanged{Instance: e.name, Attempt: e.attemptID(), From: f.From.String(), To: f.To.String(), Since: time.Since(e.since)}
 	if f.To == lifecycle.Draining {
 		changed.Cause = messages.Cause{Err: e.path(e.cause)}

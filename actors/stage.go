@@ -39,10 +39,7 @@ func (p *prepared) Close() error {
 	return err
 }
 
-// prepare begins a new attempt, with a correlation id of its own.
 func (e *emulator) prepare(c actor.Context) {
-	e.attempt++
-	setAttempt(c, e.attemptID())
 	e.generation = newGeneration(e.life, e.attempt)
 	world, name, inst, log := e.world, e.name, e.instance, e.log
 	e.span.run(c, func(ctx context.Context) any {

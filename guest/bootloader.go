@@ -26,6 +26,9 @@ const (
 	blockListLength    = blockListOffset + 8
 )
 
+// grubBootImage is GRUB's boot sector for BIOS machines, of the package grub-pc-bin.
+const grubBootImage = "/usr/lib/grub/i386-pc/boot.img"
+
 // grubConfig is built into the core image and run by GRUB's rescue parser: no menu, no delay, no file to find.
 const grubConfig = `set root=(hd0,msdos1)
 linux /boot/vmlinuz %s

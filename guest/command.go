@@ -29,11 +29,26 @@ func newRunner(log io.Writer) runner {
 
 // command prepares a program in its own process group: the end of ctx ends all of what it started, not just itself.
 func command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, name, args...)
+	path, err := lookProgram(name)
+	if err != nil {
+		path = name // running it tells
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = killDelay
 	return cmd
+}
+
+// lookProgram finds a program in PATH, or where an ordinary user's PATH may not lead: mke2fs is an administrator's.
+func lookProgram(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if err != nil {
+			path, err = exec.LookPath(filepath.Join(dir, name))
+		}
+	}
+	return path, err
 }
 
 // runCommand runs cmd; an error carries the last lines of its stderr, all of which also go to log.

@@ -1,9 +1,11 @@
 package guest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 
 	"github.com/diskfs/go-diskfs/partition/mbr"
 )
@@ -43,4 +45,43 @@ func fileSystemArgs(disk, root, label string, size int64) []string {
 		"-E", fmt.Sprintf("offset=%d,lazy_itable_init=0,lazy_journal_init=0,nodiscard", partitionStart),
 		"-d", root, disk, fmt.Sprintf("%dk", (size-partitionStart)/1024),
 	}
+}
+
+// makeDisk turns rootDir into a disk that boots by itself, and removes rootDir.
+func (b *builder) makeDisk(ctx context.Context, disk string) error {
+	size := b.sizeBytes()
+	if err := createDisk(disk, size); err != nil {
+		return err
+	}
+	mkfs := inNamespace(isRoot(), append([]string{"mke2fs"}, fileSystemArgs(disk, b.rootDir(), rootLabel, size)...)...)
+	if err := b.run(ctx, mkfs[0], mkfs[1:]...); err != nil {
+		return err
+	}
+	if err := b.removeRoot(); err != nil {
+		return err
+	}
+	boot, err := os.ReadFile(grubBootImage)
+	if err != nil {
+		return err
+	}
+	core, err := buildCore(ctx, b.run, b.work)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(disk, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(installGRUB(f, boot, core), f.Close())
+}
+
+// checkDisk checks the file system and gives the blocks that the first boot has freed back to the file: they would be
+// compressed and published otherwise.
+func (b *builder) checkDisk(ctx context.Context, disk string) error {
+	err := b.run(ctx, "e2fsck", "-f", "-y", "-E", "discard", fmt.Sprintf("%s?offset=%d", disk, partitionStart))
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 1 {
+		return nil // something was corrected, and now all is well
+	}
+	return err
 }

@@ -47,6 +47,9 @@ func boot() error {
 	if err != nil {
 		return err
 	}
+	if err := linkPorts("/sys/class/virtio-ports", "/dev"); err != nil {
+		return err
+	}
 	return enter(disk)
 }
 
@@ -112,6 +115,30 @@ func ext4Label(device string) (string, error) {
 		return "", fmt.Errorf("%s: no ext4", device)
 	}
 	return strings.TrimRight(string(sb[0x78:0x88]), "\x00"), nil
+}
+
+// linkPorts gives virtio-serial ports the names by which programs look for them (the guest agent does), as udev would:
+// there is none in the image.
+func linkPorts(sys, dev string) error {
+	names, err := filepath.Glob(filepath.Join(sys, "*", "name"))
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	links := filepath.Join(dev, "virtio-ports")
+	if err := os.MkdirAll(links, 0o755); err != nil {
+		return err
+	}
+	for _, file := range names {
+		name, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		port := filepath.Base(filepath.Dir(file))
+		if err := os.Symlink("../"+port, filepath.Join(links, strings.TrimSpace(string(name)))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // enter makes disk the root and becomes its init. Nothing of the RAM disk is worth freeing: it is a few MB.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/internal/hostport"
@@ -102,7 +103,7 @@ func (i *Instance) keepDisk(b *Boot, image string) error {
 	if err != nil {
 		return fmt.Errorf("disk: %s is of no use without the image that it was made from: %w", i.Files.Disk, err)
 	}
-	if _, err := qemu.CheckImage(i.Files.Disk, i.Files.Base); err != nil {
+	if _, err := qemu.CheckImage(i.Files.Disk, filepath.Base(i.Files.Base)); err != nil {
 		return fmt.Errorf("disk: %w", err)
 	}
 	if now, err := os.Stat(image); err == nil && !os.SameFile(base, now) {

@@ -6,6 +6,7 @@
 package msglog
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -74,22 +75,31 @@ func (l *Log) Attach(path string) error {
 }
 
 func (l *Log) open() error {
-	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		return errors.Join(err, f.Close())
 	}
 	l.file, l.size = f, info.Size()
+	endLine(f, l.size)
 	return nil
+}
+
+// endLine ends the last line of a process that was killed while it wrote: what follows must not be glued to it.
+func endLine(f *os.File, size int64) {
+	last := []byte{'\n'}
+	if _, err := f.ReadAt(last, size-1); err == nil && last[0] != '\n' {
+		_, _ = f.WriteString("\n")
+	}
 }
 
 // Write adds one record.
 func (l *Log) Write(r Record) {
 	if e := l.console.Trace(); e != nil {
-		r.fill(e).Msg("message")
+		r.fill(e).Msg("message") // with the console's own time
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -108,7 +118,7 @@ func (l *Log) append(r Record) {
 		return
 	}
 	zl := zerolog.New(counting{l})
-	r.fill(zl.Log()).Send()
+	r.fill(zl.Log().Time("time", r.At)).Send()
 }
 
 // counting is the file as zerolog sees it.
@@ -144,7 +154,7 @@ func (l *Log) Close() (dropped int) {
 
 // fill gives the record its documented field names (docs/architecture.md).
 func (r Record) fill(e *zerolog.Event) *zerolog.Event {
-	e.Time("time", r.At).Uint64("seq", r.Seq)
+	e.Uint64("seq", r.Seq)
 	if r.Parent != 0 {
 		e.Uint64("parent", r.Parent)
 	}

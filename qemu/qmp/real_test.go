@@ -88,8 +88,8 @@ func TestRealStoppedWrite(t *testing.T) {
 	p, sock := startReal(t)
 	q := dialReal(t, sock, nil)
 	p.Signal(syscall.SIGSTOP)
-	args := map[string]string{"pad": strings.Repeat("x", 4<<20)}
-	if err := q.Execute(within(t, 100*time.Millisecond), "query-status", args, nil); !errors.Is(err, context.DeadlineExceeded) {
+	args := map[string]string{"pad": strings.Repeat("x", 1<<20)}
+	if err := q.Execute(within(t, time.Second), "query-status", args, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 	if !errors.Is(q.Err(), qmp.ErrClosed) {

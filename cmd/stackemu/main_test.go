@@ -1,0 +1,367 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
+
+	"github.com/stackemu/stackemu/qemu"
+	"github.com/stackemu/stackemu/qemu/qemutest"
+)
+
+// The test binary plays three parts: the tests, the command (STACKEMU_TEST_RUN=1, or by name in scripts), and the fake QEMU.
+func TestMain(m *testing.M) {
+	qemutest.Main()
+	if os.Getenv("STACKEMU_TEST_RUN") != "" {
+		code := run(os.Args)
+		// The library's throttle of dead letters ends by itself, one second after the first of them.
+		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/asynkron/protoactor-go/actor.NewDeadLetter.NewThrottle.func4.1")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 99
+		}
+		os.Exit(code)
+	}
+	testscript.Main(m, map[string]func(){"stackemu": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("STACK_EMULATOR_HOME", filepath.Join(e.WorkDir, "home"))
+			return nil
+		},
+	})
+}
+
+// emulator is one home with an image in it, and a fake QEMU to run it.
+type emulator struct {
+	*testing.T
+	home string
+	env  []string
+	port map[string]int
+}
+
+func newEmulator(t *testing.T, s qemutest.Script) *emulator {
+	t.Helper()
+	e := &emulator{T: t, home: t.TempDir(), port: map[string]int{"DASHBOARD": freePort(t), "BACKEND": freePort(t)}}
+	b := qemutest.Binary(t, s)
+	e.env = append(os.Environ(), "STACKEMU_TEST_RUN=1", "STACK_EMULATOR_HOME="+e.home, "EMULATOR_ARCH=amd64", "QEMU_IMG="+b.Img, "QEMU_SYSTEM_X86_64="+b.Path)
+	for name, port := range e.port {
+		e.env = append(e.env, fmt.Sprintf("EMULATOR_%s_PORT=%d", name, port))
+	}
+	image := filepath.Join(e.home, "images", "stack-emulator-amd64.qcow2")
+	if err := os.MkdirAll(filepath.Dir(image), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(image, qemutest.Qcow2(""), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(image+".json", []byte(`{"profile":"reference"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// command is one running stackemu.
+type command struct {
+	*testing.T
+	*exec.Cmd
+	lines  *bufio.Scanner
+	seen   []string
+	stderr strings.Builder
+}
+
+func (e *emulator) start(args ...string) *command {
+	e.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		e.Fatal(err)
+	}
+	c := &command{T: e.T, Cmd: exec.Command(self, args...)}
+	c.Env, c.Cmd.Stderr = e.env, &c.stderr
+	out, err := c.StdoutPipe()
+	if err != nil {
+		e.Fatal(err)
+	}
+	c.lines = bufio.NewScanner(out)
+	if err := c.Cmd.Start(); err != nil {
+		e.Fatal(err)
+	}
+	deadline := time.AfterFunc(time.Minute, func() { c.Process.Kill() })
+	e.Cleanup(func() { deadline.Stop(); c.Process.Kill() })
+	return c
+}
+
+// until reads lines until one matches.
+func (c *command) until(pattern string) string {
+	c.Helper()
+	re := regexp.MustCompile(pattern)
+	for c.lines.Scan() {
+		line := c.lines.Text()
+		c.seen = append(c.seen, line)
+		if re.MatchString(line) {
+			return line
+		}
+	}
+	_ = c.Wait() // standard error is complete only then
+	c.Fatalf("no line matches %s in\n%s\nstandard error:\n%s", pattern, strings.Join(c.seen, "\n"), c.stderr.String())
+	return ""
+}
+
+// end waits for the command's end and returns its exit code.
+func (c *command) end() int {
+	c.Helper()
+	for c.lines.Scan() {
+		c.seen = append(c.seen, c.lines.Text())
+	}
+	_ = c.Wait()
+	return c.ProcessState.ExitCode()
+}
+
+func (c *command) interrupt() { _ = c.Process.Signal(syscall.SIGINT) }
+
+// qemuPID is the pid of the VM, as the instance's file has it.
+func (e *emulator) qemuPID() int {
+	e.Helper()
+	id, err := qemu.ReadPID(filepath.Join(e.home, "run/vm/qemu.pid"))
+	if err != nil {
+		e.Fatal(err)
+	}
+	return id.PID
+}
+
+// nothingLeft checks what must be gone after every end: processes, sockets, the pid file, the lock's hold.
+func (e *emulator) nothingLeft() {
+	e.Helper()
+	for _, name := range []string{"monitor.sock", "qga.sock", "qemu.pid"} {
+		if _, err := os.Lstat(filepath.Join(e.home, "run/vm", name)); err == nil {
+			e.Errorf("%s is left", name)
+		}
+	}
+	for _, port := range e.port {
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err != nil {
+			e.Errorf("port %d: %v", port, err)
+		} else {
+			l.Close()
+		}
+	}
+}
+
+func (e *emulator) get(service, path string) (int, string) {
+	e.Helper()
+	r, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d%s", e.port[service], path))
+	if err != nil {
+		e.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, _ := io.ReadAll(r.Body)
+	return r.StatusCode, string(b)
+}
+
+// healthy is a VM that does what it should. It claims to run under any accelerator, so that no test waits for a broken one.
+var healthy = qemutest.Script{Accels: []qemu.Accel{qemu.KVM, qemu.HVF, qemu.TCG}, Agent: &qemutest.Agent{}, HTTP: &qemutest.HTTP{After: 100 * time.Millisecond, Body: "well"}}
+
+func TestUpAndCtrlC(t *testing.T) {
+	e := newEmulator(t, healthy)
+	c := e.start("up")
+	c.until(`ready`)
+	if code, body := e.get("BACKEND", "/"); code != 200 || body != "well" {
+		t.Errorf("got %d %s", code, body)
+	}
+	c.interrupt()
+	if code := c.end(); code != 0 {
+		t.Errorf("exit code %d: %s", code, c.stderr.String())
+	}
+	for n, want := range []string{"preparing", "cold-booting", "probing"} {
+		if !strings.Contains(strings.Join(c.seen, "\n"), want) {
+			t.Errorf("line %d: no %q in\n%s", n, want, strings.Join(c.seen, "\n"))
+		}
+	}
+	for _, want := range []string{fmt.Sprintf("http://localhost:%d", e.port["DASHBOARD"]), fmt.Sprintf("http://localhost:%d", e.port["BACKEND"]), "stopped"} {
+		if !strings.Contains(strings.Join(c.seen, "\n"), want) {
+			t.Errorf("no %q in\n%s", want, strings.Join(c.seen, "\n"))
+		}
+	}
+	e.nothingLeft()
+}
+
+func TestSecondCtrlCDoesNotWait(t *testing.T) {
+	s := healthy
+	s.Agent = &qemutest.Agent{IgnoreShutdown: true}
+	s.Monitor = qemutest.Monitor{IgnorePowerdown: true, IgnoreQuit: true}
+	e := newEmulator(t, s)
+	c := e.start("up")
+	c.until(`ready`)
+	c.interrupt()
+	c.until(`stopping`)
+	time.Sleep(2 * bounce) // an earlier one would pass for an echo of the first
+	c.interrupt()
+	if code := c.end(); code != exitForced || !strings.Contains(c.stderr.String(), "stackemu: default: stopped by force") {
+		t.Errorf("exit code %d: %s", code, c.stderr.String())
+	}
+	e.nothingLeft()
+}
+
+func TestKilledQEMU(t *testing.T) {
+	e := newEmulator(t, healthy)
+	c := e.start("up")
+	var last int
+	for n := range 3 {
+		c.until(`^default +ready|is ready`)
+		pid := e.qemuPID()
+		if pid == last {
+			t.Errorf("death %d: the same process again", n)
+		}
+		last = pid
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code := c.end(); code != exitFailed || strings.Count(c.stderr.String(), "killed by signal") != 3 {
+		t.Errorf("exit code %d: %s", code, c.stderr.String())
+	}
+	e.nothingLeft()
+}
+
+func TestSecondUpIsRefused(t *testing.T) {
+	e := newEmulator(t, healthy)
+	first := e.start("up")
+	first.until(`ready`)
+	second := e.start("up")
+	want := fmt.Sprintf("stackemu: default: is already running (its supervisor has pid %d)", first.Process.Pid)
+	if code := second.end(); code != exitFailed || !strings.Contains(second.stderr.String(), want) {
+		t.Errorf("exit code %d: %s", code, second.stderr.String())
+	}
+	if code, _ := e.get("BACKEND", "/"); code != 200 {
+		t.Error("the first one suffered")
+	}
+	first.interrupt()
+	if code := first.end(); code != 0 {
+		t.Errorf("exit code %d: %s", code, first.stderr.String())
+	}
+}
+
+// After a kill -9 of the supervisor its VM is still there. The next one ends it in an orderly way and takes its place.
+func TestOrphanOfAKilledSupervisor(t *testing.T) {
+	e := newEmulator(t, healthy)
+	first := e.start("up")
+	first.until(`ready`)
+	orphan, err := qemu.ReadPID(filepath.Join(e.home, "run/vm/qemu.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Process.Kill()
+	first.end()
+	if !orphan.Alive() {
+		t.Fatal("the VM died with its supervisor: nothing to test")
+	}
+	second := e.start("up")
+	second.until(fmt.Sprintf(`ended a VM that a former supervisor had left \(pid %d\)`, orphan.PID))
+	second.until(`ready`)
+	if orphan.Alive() {
+		t.Error("the orphan lives")
+	}
+	second.interrupt()
+	if code := second.end(); code != 0 {
+		t.Errorf("exit code %d: %s", code, second.stderr.String())
+	}
+	e.nothingLeft()
+}
+
+func TestTakenPortNamesItsOwner(t *testing.T) {
+	e := newEmulator(t, healthy)
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", e.port["BACKEND"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := e.start("up")
+	if code := c.end(); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{"stackemu: default: backend: ", fmt.Sprint(e.port["BACKEND"]), fmt.Sprint(os.Getpid())} {
+		if !strings.Contains(c.stderr.String(), want) {
+			t.Errorf("no %q in %s", want, c.stderr.String())
+		}
+	}
+}
+
+func TestQEMURefuses(t *testing.T) {
+	e := newEmulator(t, qemutest.Script{Accels: healthy.Accels, Refuse: "unsupported machine type 'pc-q35-9.0'"})
+	c := e.start("up")
+	if code := c.end(); code != exitFailed || !strings.Contains(c.stderr.String(), "unsupported machine type") {
+		t.Errorf("exit code %d: %s", code, c.stderr.String())
+	}
+	e.nothingLeft()
+}
+
+func TestMessageLog(t *testing.T) {
+	e := newEmulator(t, healthy)
+	c := e.start("--log-level", "trace", "--log-format", "json", "up")
+	c.until(`ready`)
+	c.interrupt()
+	if code := c.end(); code != 0 {
+		t.Fatalf("exit code %d: %s", code, c.stderr.String())
+	}
+	for line := range strings.Lines(c.stderr.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("not JSON on standard error: %s", line)
+		}
+	}
+	if !strings.Contains(c.stderr.String(), `"type":"MonitorReady"`) {
+		t.Error("no messages on standard error")
+	}
+	b, err := os.ReadFile(filepath.Join(e.home, "run/vm/messages.jsonl"))
+	if err != nil || !strings.Contains(string(b), `"type":"MonitorReady"`) {
+		t.Errorf("no messages in the file: %v", err)
+	}
+}
+
+func TestDataOutlivesANewerImage(t *testing.T) {
+	e := newEmulator(t, healthy)
+	image := filepath.Join(e.home, "images", "stack-emulator-amd64.qcow2")
+	first := e.start("up")
+	first.until(`ready`)
+	first.interrupt()
+	if code := first.end(); code != 0 {
+		t.Fatalf("exit code %d: %s", code, first.stderr.String())
+	}
+	if err := os.WriteFile(image+".new", append(qemutest.Qcow2(""), 0), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(image+".new", image); err != nil {
+		t.Fatal(err)
+	}
+	second := e.start("up")
+	second.until(`runs on the image that it was made from`)
+	second.until(`ready`)
+	second.interrupt()
+	if code := second.end(); code != 0 {
+		t.Fatalf("exit code %d: %s", code, second.stderr.String())
+	}
+}

@@ -1,0 +1,75 @@
+package qga_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stackemu/stackemu/qemu/qemutest"
+	"github.com/stackemu/stackemu/qemu/qga"
+)
+
+// serve returns a client of a played agent.
+func serve(t *testing.T, a qemutest.Agent, poweroff func()) *qga.Client {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	go a.Serve(theirs, poweroff)
+	g := qga.New(ours)
+	t.Cleanup(func() { g.Close() })
+	return g
+}
+
+func TestExec(t *testing.T) {
+	g := serve(t, qemutest.Agent{Execs: map[string]qemutest.Exec{
+		"/bin/slow": {Takes: 60 * time.Millisecond, ExitCode: 3, Stdout: "out", Stderr: "err"},
+		"/bin/cat":  {Echo: true},
+	}}, nil)
+	r, err := g.Exec(within(t, patience), "/bin/slow", nil, nil)
+	if err != nil || r.ExitCode != 3 || string(r.Stdout) != "out" || string(r.Stderr) != "err" {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	r, err = g.Exec(within(t, patience), "/bin/cat", []string{"-"}, []byte("in\x00put"))
+	if err != nil || r.ExitCode != 0 || string(r.Stdout) != "in\x00put" {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	var refusal *qga.Error
+	if _, err = g.Exec(within(t, patience), "/bin/none", nil, nil); !errors.As(err, &refusal) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestExecLeftRunning(t *testing.T) {
+	g := serve(t, qemutest.Agent{Execs: map[string]qemutest.Exec{"/bin/slow": {Takes: time.Hour}}}, nil)
+	_, err := g.Exec(within(t, 50*time.Millisecond), "/bin/slow", nil, nil)
+	var left *qga.StillRunningError
+	if !errors.As(err, &left) || left.PID == 0 || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if err := g.Execute(within(t, patience), "guest-ping", nil, nil); err != nil {
+		t.Errorf("the client is of no use afterwards: %v", err)
+	}
+}
+
+func TestShutdownReachesTheGuest(t *testing.T) {
+	off := make(chan struct{})
+	g := serve(t, qemutest.Agent{}, func() { close(off) })
+	if err := g.Shutdown(within(t, patience)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-off:
+	case <-time.After(patience):
+		t.Error("the guest is still on")
+	}
+}
+
+func TestMuteAgent(t *testing.T) {
+	g := serve(t, qemutest.Agent{Mute: true}, nil)
+	for range 3 {
+		if err := g.Sync(within(t, 20*time.Millisecond)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
