@@ -104,23 +104,27 @@ func (b *Binary) askCapabilities(ctx context.Context) (Capabilities, error) {
 	return converse(ctx, sock, p)
 }
 
+// settle is how long the death of QEMU may take to show after its monitor is gone.
+const settle = 500 * time.Millisecond
+
 // converse asks the questions. If QEMU dies of them, its own words are the error.
-func converse(ctx context.Context, sock string, p *Process) (Capabilities, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case <-p.Done():
-			cancel(p.Err())
-		case <-ctx.Done():
-		}
-	}()
+func converse(ctx context.Context, sock string, p *Process) (c Capabilities, err error) {
 	q, err := qmp.Dial(ctx, sock, nil)
-	if err != nil {
-		return Capabilities{}, err
+	if err == nil {
+		defer q.Close()
+		c, err = query(ctx, q)
 	}
-	defer q.Close()
-	return query(ctx, q)
+	if err == nil || ctx.Err() != nil {
+		return c, err
+	}
+	select {
+	case <-p.Done():
+		if p.Err() != nil {
+			err = p.Err()
+		}
+	case <-time.After(settle):
+	}
+	return c, err
 }
 
 // query asks an open monitor.

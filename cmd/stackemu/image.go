@@ -1,9 +1,145 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
 	"github.com/urfave/cli/v2"
+
+	"github.com/stackemu/stackemu/guest"
+	"github.com/stackemu/stackemu/internal/config"
+	"github.com/stackemu/stackemu/internal/home"
+	"github.com/stackemu/stackemu/internal/view"
+	"github.com/stackemu/stackemu/qemu"
 )
 
 func imageCommand() *cli.Command {
-	return &cli.Command{Name: "image", Usage: "build images"}
+	return &cli.Command{
+		Name:  "image",
+		Usage: "make images",
+		Subcommands: []*cli.Command{{
+			Name:  "build",
+			Usage: "build the reference image, or one around a container image of yours",
+			Description: "Builds a Debian VM with the stack in it as one container, boots it once to set up its database, and writes a compressed\n" +
+				"qcow2. It takes a few minutes. Instances that run on an older image keep it.\n\nExample: stackemu image build --container my-stack.tar",
+			Flags: []cli.Flag{
+				&cli.StringFlag{Name: "arch", Usage: "`ARCH` of the guest: amd64 (default: EMULATOR_ARCH, or this machine's)"},
+				&cli.StringFlag{Name: "output", Usage: "write the image to `FILE` (default: where `up` looks for it)"},
+				&cli.IntFlag{Name: "size", Value: guest.DefaultSizeGiB, Usage: "`GIB` of disk that the guest sees"},
+				&cli.StringFlag{Name: "container", Usage: "`ARCHIVE` (docker save or OCI) to run in the place of the reference stack"},
+			},
+			Action: imageBuild,
+		}},
+	}
+}
+
+func imageBuild(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return &usage{fmt.Errorf("image build takes no argument (%q)", c.Args().First())}
+	}
+	conf, err := config.FromEnv(os.LookupEnv)
+	if err != nil {
+		return &usage{err}
+	}
+	if arch := c.String("arch"); arch != "" {
+		if arch != "amd64" && arch != "arm64" {
+			return &usage{fmt.Errorf("--arch %q: want amd64 or arm64", arch)}
+		}
+		conf.Arch = arch
+	}
+	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	if err := buildImage(ctx, c, conf); err != nil {
+		return fmt.Errorf("image build: %w", err)
+	}
+	return nil
+}
+
+func buildImage(ctx context.Context, c *cli.Context, conf config.Config) error {
+	image, err := imageToBuild(c.String("output"), conf)
+	if err != nil {
+		return err
+	}
+	unlock, err := lockImage(image)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	terminal, noColor := view.Detect(os.Stderr, os.LookupEnv)
+	screen := view.New(os.Stderr, terminal, noColor)
+	defer screen.Close()
+	binary, accel, err := accelerated(ctx, conf, screen)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	built, err := guest.Build(ctx, guest.Options{
+		Arch: conf.Arch, Output: image.Disk, SizeGiB: c.Int("size"), Container: c.String("container"),
+		Qemu: binary, Accel: accel, Progress: func(s guest.Stage) { showStage(screen, s, time.Since(began)) },
+	})
+	if err != nil {
+		return err
+	}
+	screen.Close()
+	fmt.Printf("%s  %.0f MB  %s  built in %.0f s\n", built.Path, float64(built.Size)/1e6, built.Digest, built.Took.Seconds())
+	return nil
+}
+
+// imageToBuild is the given path, or the place where `up` looks for the image.
+func imageToBuild(output string, conf config.Config) (home.Image, error) {
+	if output == "" {
+		folders := conf.Folders()
+		return folders.Image(conf.Arch), folders.Create()
+	}
+	path, err := filepath.Abs(output)
+	return home.ImageAt(path), err
+}
+
+// lockImage makes this process the image's only writer.
+func lockImage(image home.Image) (unlock func(), err error) {
+	lock := flock.New(image.Lock, flock.SetPermissions(0o600))
+	held, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	if !held {
+		return nil, errors.New("another process is writing " + image.Disk)
+	}
+	return func() { _ = lock.Close() }, nil
+}
+
+// accelerated finds QEMU, and what really runs guests here. The layout is the one that images are first booted under.
+func accelerated(ctx context.Context, conf config.Config, screen *view.View) (*qemu.Binary, qemu.Accel, error) {
+	arch := qemu.Arch(conf.Arch)
+	binary, err := qemu.Find(ctx, arch)
+	if err != nil {
+		return nil, "", err
+	}
+	cache := conf.Folders().Cache
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return nil, "", err
+	}
+	accel, note, err := qemu.ProbeAccel(ctx, binary, qemu.Default(arch, conf.RAMMiB, conf.CPUs), cache)
+	if note != "" {
+		screen.Line(view.Warn, note)
+	}
+	return binary, accel, err
+}
+
+func showStage(screen *view.View, s guest.Stage, since time.Duration) {
+	const name = "image"
+	switch {
+	case s.Detail != "":
+		screen.Serial(name, s.Detail)
+	case s.Took == 0:
+		screen.State(name, s.Name, since, "")
+	}
 }

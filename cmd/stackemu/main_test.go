@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"github.com/stackemu/stackemu/internal/clitest"
 	"github.com/stackemu/stackemu/qemu"
 	"github.com/stackemu/stackemu/qemu/qemutest"
 )
@@ -87,63 +85,14 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// command is one running stackemu.
-type command struct {
-	*testing.T
-	*exec.Cmd
-	lines  *bufio.Scanner
-	seen   []string
-	stderr strings.Builder
-}
-
-func (e *emulator) start(args ...string) *command {
+func (e *emulator) start(args ...string) *clitest.Command {
 	e.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		e.Fatal(err)
 	}
-	c := &command{T: e.T, Cmd: exec.Command(self, args...)}
-	c.Env, c.Cmd.Stderr = e.env, &c.stderr
-	out, err := c.StdoutPipe()
-	if err != nil {
-		e.Fatal(err)
-	}
-	c.lines = bufio.NewScanner(out)
-	if err := c.Cmd.Start(); err != nil {
-		e.Fatal(err)
-	}
-	deadline := time.AfterFunc(time.Minute, func() { c.Process.Kill() })
-	e.Cleanup(func() { deadline.Stop(); c.Process.Kill() })
-	return c
+	return clitest.Start(e, time.Minute, e.env, self, args...)
 }
-
-// until reads lines until one matches.
-func (c *command) until(pattern string) string {
-	c.Helper()
-	re := regexp.MustCompile(pattern)
-	for c.lines.Scan() {
-		line := c.lines.Text()
-		c.seen = append(c.seen, line)
-		if re.MatchString(line) {
-			return line
-		}
-	}
-	_ = c.Wait() // standard error is complete only then
-	c.Fatalf("no line matches %s in\n%s\nstandard error:\n%s", pattern, strings.Join(c.seen, "\n"), c.stderr.String())
-	return ""
-}
-
-// end waits for the command's end and returns its exit code.
-func (c *command) end() int {
-	c.Helper()
-	for c.lines.Scan() {
-		c.seen = append(c.seen, c.lines.Text())
-	}
-	_ = c.Wait()
-	return c.ProcessState.ExitCode()
-}
-
-func (c *command) interrupt() { _ = c.Process.Signal(syscall.SIGINT) }
 
 // qemuPID is the pid of the VM, as the instance's file has it.
 func (e *emulator) qemuPID() int {
@@ -189,22 +138,22 @@ var healthy = qemutest.Script{Accels: []qemu.Accel{qemu.KVM, qemu.HVF, qemu.TCG}
 func TestUpAndCtrlC(t *testing.T) {
 	e := newEmulator(t, healthy)
 	c := e.start("up")
-	c.until(`ready`)
+	c.Until(`ready`)
 	if code, body := e.get("BACKEND", "/"); code != 200 || body != "well" {
 		t.Errorf("got %d %s", code, body)
 	}
-	c.interrupt()
-	if code := c.end(); code != 0 {
-		t.Errorf("exit code %d: %s", code, c.stderr.String())
+	c.Interrupt()
+	if code := c.End(); code != 0 {
+		t.Errorf("exit code %d: %s", code, c.Stderr())
 	}
 	for n, want := range []string{"preparing", "cold-booting", "probing"} {
-		if !strings.Contains(strings.Join(c.seen, "\n"), want) {
-			t.Errorf("line %d: no %q in\n%s", n, want, strings.Join(c.seen, "\n"))
+		if !strings.Contains(c.Stdout(), want) {
+			t.Errorf("line %d: no %q in\n%s", n, want, c.Stdout())
 		}
 	}
 	for _, want := range []string{fmt.Sprintf("http://localhost:%d", e.port["DASHBOARD"]), fmt.Sprintf("http://localhost:%d", e.port["BACKEND"]), "stopped"} {
-		if !strings.Contains(strings.Join(c.seen, "\n"), want) {
-			t.Errorf("no %q in\n%s", want, strings.Join(c.seen, "\n"))
+		if !strings.Contains(c.Stdout(), want) {
+			t.Errorf("no %q in\n%s", want, c.Stdout())
 		}
 	}
 	e.nothingLeft()
@@ -216,13 +165,13 @@ func TestSecondCtrlCDoesNotWait(t *testing.T) {
 	s.Monitor = qemutest.Monitor{IgnorePowerdown: true, IgnoreQuit: true}
 	e := newEmulator(t, s)
 	c := e.start("up")
-	c.until(`ready`)
-	c.interrupt()
-	c.until(`stopping`)
+	c.Until(`ready`)
+	c.Interrupt()
+	c.Until(`stopping`)
 	time.Sleep(2 * bounce) // an earlier one would pass for an echo of the first
-	c.interrupt()
-	if code := c.end(); code != exitForced || !strings.Contains(c.stderr.String(), "stackemu: default: stopped by force") {
-		t.Errorf("exit code %d: %s", code, c.stderr.String())
+	c.Interrupt()
+	if code := c.End(); code != exitForced || !strings.Contains(c.Stderr(), "stackemu: default: stopped by force") {
+		t.Errorf("exit code %d: %s", code, c.Stderr())
 	}
 	e.nothingLeft()
 }
@@ -232,7 +181,7 @@ func TestKilledQEMU(t *testing.T) {
 	c := e.start("up")
 	var last int
 	for n := range 3 {
-		c.until(`^default +ready|is ready`)
+		c.Until(`^default +ready|is ready`)
 		pid := e.qemuPID()
 		if pid == last {
 			t.Errorf("death %d: the same process again", n)
@@ -242,8 +191,8 @@ func TestKilledQEMU(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if code := c.end(); code != exitFailed || strings.Count(c.stderr.String(), "killed by signal") != 3 {
-		t.Errorf("exit code %d: %s", code, c.stderr.String())
+	if code := c.End(); code != exitFailed || strings.Count(c.Stderr(), "killed by signal") != 3 {
+		t.Errorf("exit code %d: %s", code, c.Stderr())
 	}
 	e.nothingLeft()
 }
@@ -251,18 +200,18 @@ func TestKilledQEMU(t *testing.T) {
 func TestSecondUpIsRefused(t *testing.T) {
 	e := newEmulator(t, healthy)
 	first := e.start("up")
-	first.until(`ready`)
+	first.Until(`ready`)
 	second := e.start("up")
-	want := fmt.Sprintf("stackemu: default: is already running (its supervisor has pid %d)", first.Process.Pid)
-	if code := second.end(); code != exitFailed || !strings.Contains(second.stderr.String(), want) {
-		t.Errorf("exit code %d: %s", code, second.stderr.String())
+	want := fmt.Sprintf("stackemu: default: is already running (its supervisor has pid %d)", first.PID())
+	if code := second.End(); code != exitFailed || !strings.Contains(second.Stderr(), want) {
+		t.Errorf("exit code %d: %s", code, second.Stderr())
 	}
 	if code, _ := e.get("BACKEND", "/"); code != 200 {
 		t.Error("the first one suffered")
 	}
-	first.interrupt()
-	if code := first.end(); code != 0 {
-		t.Errorf("exit code %d: %s", code, first.stderr.String())
+	first.Interrupt()
+	if code := first.End(); code != 0 {
+		t.Errorf("exit code %d: %s", code, first.Stderr())
 	}
 }
 
@@ -270,25 +219,25 @@ func TestSecondUpIsRefused(t *testing.T) {
 func TestOrphanOfAKilledSupervisor(t *testing.T) {
 	e := newEmulator(t, healthy)
 	first := e.start("up")
-	first.until(`ready`)
+	first.Until(`ready`)
 	orphan, err := qemu.ReadPID(filepath.Join(e.home, "run/vm/qemu.pid"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	first.Process.Kill()
-	first.end()
+	first.Kill()
+	first.End()
 	if !orphan.Alive() {
 		t.Fatal("the VM died with its supervisor: nothing to test")
 	}
 	second := e.start("up")
-	second.until(fmt.Sprintf(`ended a VM that a former supervisor had left \(pid %d\)`, orphan.PID))
-	second.until(`ready`)
+	second.Until(fmt.Sprintf(`ended a VM that a former supervisor had left \(pid %d\)`, orphan.PID))
+	second.Until(`ready`)
 	if orphan.Alive() {
 		t.Error("the orphan lives")
 	}
-	second.interrupt()
-	if code := second.end(); code != 0 {
-		t.Errorf("exit code %d: %s", code, second.stderr.String())
+	second.Interrupt()
+	if code := second.End(); code != 0 {
+		t.Errorf("exit code %d: %s", code, second.Stderr())
 	}
 	e.nothingLeft()
 }
@@ -301,12 +250,12 @@ func TestTakenPortNamesItsOwner(t *testing.T) {
 	}
 	defer l.Close()
 	c := e.start("up")
-	if code := c.end(); code != exitFailed {
+	if code := c.End(); code != exitFailed {
 		t.Errorf("exit code %d", code)
 	}
 	for _, want := range []string{"stackemu: default: backend: ", fmt.Sprint(e.port["BACKEND"]), fmt.Sprint(os.Getpid())} {
-		if !strings.Contains(c.stderr.String(), want) {
-			t.Errorf("no %q in %s", want, c.stderr.String())
+		if !strings.Contains(c.Stderr(), want) {
+			t.Errorf("no %q in %s", want, c.Stderr())
 		}
 	}
 }
@@ -314,8 +263,8 @@ func TestTakenPortNamesItsOwner(t *testing.T) {
 func TestQEMURefuses(t *testing.T) {
 	e := newEmulator(t, qemutest.Script{Accels: healthy.Accels, Refuse: "unsupported machine type 'pc-q35-9.0'"})
 	c := e.start("up")
-	if code := c.end(); code != exitFailed || !strings.Contains(c.stderr.String(), "unsupported machine type") {
-		t.Errorf("exit code %d: %s", code, c.stderr.String())
+	if code := c.End(); code != exitFailed || !strings.Contains(c.Stderr(), "unsupported machine type") {
+		t.Errorf("exit code %d: %s", code, c.Stderr())
 	}
 	e.nothingLeft()
 }
@@ -323,17 +272,17 @@ func TestQEMURefuses(t *testing.T) {
 func TestMessageLog(t *testing.T) {
 	e := newEmulator(t, healthy)
 	c := e.start("--log-level", "trace", "--log-format", "json", "up")
-	c.until(`ready`)
-	c.interrupt()
-	if code := c.end(); code != 0 {
-		t.Fatalf("exit code %d: %s", code, c.stderr.String())
+	c.Until(`ready`)
+	c.Interrupt()
+	if code := c.End(); code != 0 {
+		t.Fatalf("exit code %d: %s", code, c.Stderr())
 	}
-	for line := range strings.Lines(c.stderr.String()) {
+	for line := range strings.Lines(c.Stderr()) {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("not JSON on standard error: %s", line)
 		}
 	}
-	if !strings.Contains(c.stderr.String(), `"type":"MonitorReady"`) {
+	if !strings.Contains(c.Stderr(), `"type":"MonitorReady"`) {
 		t.Error("no messages on standard error")
 	}
 	b, err := os.ReadFile(filepath.Join(e.home, "run/vm/messages.jsonl"))
@@ -346,10 +295,10 @@ func TestDataOutlivesANewerImage(t *testing.T) {
 	e := newEmulator(t, healthy)
 	image := filepath.Join(e.home, "images", "stack-emulator-amd64.qcow2")
 	first := e.start("up")
-	first.until(`ready`)
-	first.interrupt()
-	if code := first.end(); code != 0 {
-		t.Fatalf("exit code %d: %s", code, first.stderr.String())
+	first.Until(`ready`)
+	first.Interrupt()
+	if code := first.End(); code != 0 {
+		t.Fatalf("exit code %d: %s", code, first.Stderr())
 	}
 	if err := os.WriteFile(image+".new", append(qemutest.Qcow2(""), 0), 0o600); err != nil {
 		t.Fatal(err)
@@ -358,10 +307,10 @@ func TestDataOutlivesANewerImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := e.start("up")
-	second.until(`runs on the image that it was made from`)
-	second.until(`ready`)
-	second.interrupt()
-	if code := second.end(); code != 0 {
-		t.Fatalf("exit code %d: %s", code, second.stderr.String())
+	second.Until(`runs on the image that it was made from`)
+	second.Until(`ready`)
+	second.Interrupt()
+	if code := second.End(); code != 0 {
+		t.Fatalf("exit code %d: %s", code, second.Stderr())
 	}
 }

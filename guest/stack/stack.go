@@ -79,7 +79,7 @@ func ImageConfig(arch string) ociimage.Image {
 		Architecture: arch,
 		OS:           "linux",
 		Config: ociimage.Config{
-			Entrypoint: []string{"/usr/bin/python3", "/usr/bin/supervisord", "-c", "/etc/supervisor/supervisord.conf"},
+			Entrypoint: []string{"/usr/bin/python3", "-I", "-S", "/usr/local/lib/stack/supervisord.py", "-c", "/etc/supervisor/supervisord.conf"},
 			Env: []string{
 				"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
 				"LANG=C.UTF-8",

@@ -87,7 +87,8 @@ func writeProgram(t testing.TB, dir, name, script string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("#!/bin/sh\nexport %s=%s %s=%s\nexec %s \"$@\"\n",
+	// The race detector would hold every exit up for a second.
+	text := fmt.Sprintf("#!/bin/sh\nexport %s=%s %s=%s GORACE=atexit_sleep_ms=0\nexec %s \"$@\"\n",
 		scriptEnv, quote(script), programEnv, name, quote(self))
 	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {

@@ -46,20 +46,29 @@ func playImg(argv []string) error {
 	return fmt.Errorf("unknown command %q", argv[0])
 }
 
-// Qcow2 returns a qcow2 image of 1 GiB that consists of its header, and of the name of a backing file unless that is "".
+// Qcow2 returns an empty qcow2 image of 1 GiB that QEMU takes, with a backing file unless that is "".
 func Qcow2(backing string) []byte {
-	const header = 104
-	b := make([]byte, header, header+len(backing))
+	const header, cluster = 104, 64 << 10
+	b := make([]byte, 4*cluster) // header, table of reference counts, their one block, table of tables
 	be := binary.BigEndian
 	be.PutUint32(b[0:], 0x514649fb)
 	be.PutUint32(b[4:], 3)
 	if backing != "" {
 		be.PutUint64(b[8:], header)
 		be.PutUint32(b[16:], uint32(len(backing)))
+		copy(b[header:], backing)
 	}
-	be.PutUint32(b[20:], 16)
+	be.PutUint32(b[20:], 16) // clusters of 2^16 bytes
 	be.PutUint64(b[24:], 1<<30)
-	be.PutUint32(b[96:], 4)
+	be.PutUint32(b[36:], 2) // tables for 512 MiB each
+	be.PutUint64(b[40:], 3*cluster)
+	be.PutUint64(b[48:], 1*cluster)
+	be.PutUint32(b[56:], 1)
+	be.PutUint32(b[96:], 4) // reference counts of 2^4 bits
 	be.PutUint32(b[100:], header)
-	return append(b, backing...)
+	be.PutUint64(b[1*cluster:], 2*cluster)
+	for i := range 4 {
+		be.PutUint16(b[2*cluster+2*i:], 1)
+	}
+	return b
 }

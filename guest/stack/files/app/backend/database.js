@@ -1,6 +1,10 @@
 'use strict';
 // Access to PostgreSQL. Every statement has parameters; no value is ever part of its text.
 
+// node-pg looks whether it runs on a certain cloud, by loading Node's whole fetch implementation where there is no
+// navigator. Node has one from version 21 on; this is what it says.
+globalThis.navigator ??= { userAgent: `Node.js/${process.versions.node.split('.')[0]}` };
+
 const pg = require('pg');
 
 const DEFAULT_URL = 'postgres://stack@/stack?host=/run/postgresql';
