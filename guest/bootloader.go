@@ -42,7 +42,7 @@ var grubModules = []string{"biosdisk", "part_msdos", "ext2", "linux", "boot"}
 // kernelCommandLine is what the kernel is started with. The console is ttyS0 for the contract; quiet because each
 // character that a guest prints costs two exits to the host. lsm leaves BPF out: systemd would load BPF programs (1.5 s
 // under TCG), and AppArmor needs no answer in a VM with one container. panic=-1 resets instead of hanging.
-const kernelCommandLine = "console=ttyS0,115200n8 lsm=yama net.ifnames=0 mitigations=off panic=-1"
+const kernelCommandLine = "console=ttyS0,115200n8 quiet loglevel=4 lsm=yama net.ifnames=0 mitigations=off panic=-1"
 
 // grubImageArgs is the argument list of grub-mkimage for BIOS machines.
 func grubImageArgs(config, output string) []string {

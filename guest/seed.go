@@ -67,15 +67,7 @@ func renderUserData(remove []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	filled := strings.Replace(string(script), "@REMOVE@", removeCommand(remove), 1)
+	filled := strings.Replace(string(script), "@REMOVE@", strings.Join(remove, " "), 1)
 	encoded := base64.StdEncoding.EncodeToString([]byte(filled))
 	return []byte(strings.Replace(string(userData), "@PROVISION@", encoded, 1)), nil
-}
-
-// removeCommand is the shell command that removes packages.
-func removeCommand(packages []string) string {
-	if len(packages) == 0 {
-		return ":"
-	}
-	return "dpkg --force-depends --force-unsafe-io --purge " + strings.Join(packages, " ") + " >/dev/null"
 }

@@ -16,40 +16,37 @@ func TestSignInInABrowser(t *testing.T) {
 	c.Until(`^default +ready`)
 	page := newPage(t)
 
-	var heading, card, wrong string
-	run := func(what string, actions ...chromedp.Action) {
-		t.Helper()
-		if err := chromedp.Run(page, actions...); err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
+	css := func(selector string) chromedp.CSS { return chromedp.CSS(selector) }
+	email, password, submit := css(`input[name=email]`), css(`input[name=password]`), css(`button[type=submit]`)
+
+	page.do("a wrong password", chromedp.Navigate(e.url("DASHBOARD", "/handler/sign-in")),
+		chromedp.WaitVisible(email), chromedp.SendKeys(email, "local-emulator@stack-auth.com"), chromedp.SendKeys(password, "wrong"),
+		chromedp.Click(submit), chromedp.WaitVisible(css(`[role=alert]:not(:empty)`)))
+	page.do("the right one", chromedp.SetValue(password, ""), chromedp.SendKeys(password, "LocalEmulatorPassword"),
+		chromedp.Click(submit), chromedp.WaitVisible(css(`ul.projects`)))
+	if heading := page.text(`h1`); heading != "Projects" {
+		t.Errorf("heading %q", heading)
 	}
-	run("wrong password", chromedp.Navigate(e.url("DASHBOARD", "/handler/sign-in")),
-		chromedp.WaitVisible(`input[name=email]`),
-		chromedp.SendKeys(`input[name=email]`, "local-emulator@stack-auth.com"),
-		chromedp.SendKeys(`input[name=password]`, "wrong"),
-		chromedp.Click(`button[type=submit]`),
-		chromedp.WaitVisible(`[role=alert]:not(:empty)`),
-		chromedp.Text(`[role=alert]`, &wrong))
-	run("sign in", chromedp.SetValue(`input[name=password]`, ""),
-		chromedp.SendKeys(`input[name=password]`, "LocalEmulatorPassword"),
-		chromedp.Click(`button[type=submit]`),
-		chromedp.WaitVisible(`ul.projects`),
-		chromedp.Text(`h1`, &heading))
-	run("new project", chromedp.SendKeys(`input[name=name]`, "Made in a browser"),
-		chromedp.Click(`button[type=submit]`),
-		chromedp.WaitVisible(`ul.projects li:first-child h2`),
-		chromedp.Poll(`document.querySelector("ul.projects li h2")?.textContent === "Made in a browser"`, nil),
-		chromedp.Click(`ul.projects li:first-child button[aria-controls$=keys]`),
-		chromedp.WaitVisible(`ul.projects li:first-child code.key`),
-		chromedp.Text(`ul.projects li:first-child code.key`, &card))
-	if wrong == "" || heading != "Projects" || len(card) != 64 {
-		t.Errorf("the alert %q, the heading %q, the key %q", wrong, heading, card)
+	page.do("a new project", chromedp.SendKeys(css(`input[name=name]`), "Made in a browser"), chromedp.Click(submit),
+		chromedp.WaitVisible(css(`ul.projects li:first-child h2`)))
+	if name := page.text(`ul.projects li:first-child h2`); name != "Made in a browser" {
+		t.Errorf("project %q", name)
+	}
+	page.do("its keys", chromedp.Click(css(`ul.projects li:first-child button[aria-controls$=keys]`)),
+		chromedp.WaitVisible(css(`ul.projects li:first-child code.key`)))
+	if key := page.text(`ul.projects li:first-child code.key`); len(key) != 64 {
+		t.Errorf("key %q", key)
 	}
 	e.stop(c)
 }
 
-// newPage is an empty page of a headless Chromium that talks to nobody but us.
-func newPage(t *testing.T) context.Context {
+// page is a page of a headless Chromium that talks to nobody but us.
+type page struct {
+	*testing.T
+	ctx context.Context
+}
+
+func newPage(t *testing.T) page {
 	t.Helper()
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
@@ -58,11 +55,35 @@ func newPage(t *testing.T) context.Context {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-background-networking", true))
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(cancel)
-	allocator, cancel := chromedp.NewExecAllocator(ctx, options...)
+	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
-	page, cancel := chromedp.NewContext(allocator)
-	t.Cleanup(cancel)
-	return page
+	p := page{t, ctx}
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil { // the browser lives as long as this context
+		t.Fatal(err)
+	}
+	return p
+}
+
+const pageLimit = time.Minute // for a step; the guest's Node runs under emulation
+
+func (p page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, pageLimit)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		p.Fatalf("%s: %v", what, err)
+	}
+}
+
+func (p page) text(selector string) string {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, pageLimit)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS(selector)))
+	if err != nil {
+		p.Fatalf("%s: %v", selector, err)
+	}
+	return text
 }

@@ -144,7 +144,7 @@ func (g *Client) note(ctx context.Context, err error) error {
 		return err
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe),
 		errors.Is(err, wire.ErrTooLong), errors.As(err, &netErr):
-		g.broken = fmt.Errorf("%w: %w", ErrClosed, err)
+		g.broken = fmt.Errorf("%w: %w", ErrClosed, wire.Bare(err))
 		g.Close()
 		return g.broken
 	}

@@ -79,7 +79,7 @@ func New(ctx context.Context, c net.Conn, onEvent func(Event)) (*Conn, error) {
 	}
 	if err := wire.Interruptible(ctx, c.SetDeadline, q.handshake); err != nil {
 		c.Close()
-		return nil, fmt.Errorf("qmp: handshake: %w", err)
+		return nil, fmt.Errorf("qmp: handshake: %w", wire.Bare(err))
 	}
 	go q.read()
 	go q.deliver(onEvent)
@@ -136,7 +136,7 @@ func (q *Conn) read() {
 	for {
 		m, err := readMessage(q.r)
 		if err != nil {
-			q.fail(fmt.Errorf("%w: %w", ErrClosed, err))
+			q.fail(fmt.Errorf("%w: %w", ErrClosed, wire.Bare(err)))
 			return
 		}
 		q.route(m)

@@ -120,5 +120,5 @@ func (q *Conn) send(ctx context.Context, line []byte) error {
 	case whole && ctx.Err() != nil:
 		return err // nothing was written: the next command may try again
 	}
-	return q.fail(fmt.Errorf("%w: write: %w", ErrClosed, err))
+	return q.fail(fmt.Errorf("%w: write: %w", ErrClosed, wire.Bare(err)))
 }

@@ -8,11 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/stackemu/stackemu/guest/tools/envfile"
 	"github.com/stackemu/stackemu/guest/tools/ociimage"
+	"github.com/stackemu/stackemu/guest/tools/private"
 )
 
 // crun runs without cgroups of its own: the container stays in the cgroup of the service that started it, where systemd
@@ -65,7 +65,7 @@ func (l Layout) prepare() error {
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(filepath.Join(l.Bundle, "config.json"), spec, 0o600, renameio.WithStaticPermissions(0o600))
+	return private.Write(filepath.Join(l.Bundle, "config.json"), spec)
 }
 
 // removeStale deletes what a container of the same name has left, if there is anything.

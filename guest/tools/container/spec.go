@@ -6,6 +6,7 @@
 package container
 
 import (
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -124,9 +125,7 @@ func volumePaths(image ociimage.Image) []string {
 	return paths
 }
 
-// volumeDir is where the content of a volume is kept. The name is the path with "/" written as "-" and "-" as "--", which
-// keeps apart any two paths.
+// volumeDir is where the content of a volume is kept: its path, escaped as in a URL, which keeps any two apart.
 func (l Layout) volumeDir(path string) string {
-	name := strings.ReplaceAll(strings.TrimPrefix(path, "/"), "-", "--")
-	return filepath.Join(l.Volumes, strings.ReplaceAll(name, "/", "-"))
+	return filepath.Join(l.Volumes, url.PathEscape(strings.TrimPrefix(path, "/")))
 }

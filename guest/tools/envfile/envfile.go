@@ -14,7 +14,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/google/renameio/v2"
+	"github.com/stackemu/stackemu/guest/tools/private"
 )
 
 // maxFile is the size in bytes above which a file is refused: far more than any real environment, far less than what
@@ -152,5 +152,5 @@ func (vars Vars) Write(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return renameio.WriteFile(path, data, 0o600, renameio.WithStaticPermissions(0o600))
+	return private.Write(path, data)
 }

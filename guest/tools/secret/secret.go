@@ -14,7 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
+	"github.com/stackemu/stackemu/guest/tools/private"
 )
 
 // Names of the variables that carry the secrets, as the guest contract spells them.
@@ -74,7 +74,7 @@ func Kept(dir string) (map[string]string, error) {
 		switch {
 		case errors.Is(err, os.ErrNotExist):
 			value = mint()
-			err = renameio.WriteFile(path, []byte(value+"\n"), 0o600, renameio.WithStaticPermissions(0o600))
+			err = private.Write(path, []byte(value+"\n"))
 		case err == nil:
 			err = Check(path, value)
 		}

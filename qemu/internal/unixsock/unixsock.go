@@ -12,6 +12,8 @@ import (
 	"io/fs"
 	"net"
 	"os"
+
+	"github.com/stackemu/stackemu/qemu/internal/wire"
 )
 
 // Listen makes a listening socket with mode 0600 at path, in the place of a socket that a dead process has left there.
@@ -29,7 +31,7 @@ func Listen(path string) (*net.UnixListener, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("listen %s: %w", path, short(err))
+		return nil, fmt.Errorf("listen %s: %w", path, wire.Bare(err))
 	}
 	u := l.(*net.UnixListener)
 	u.SetUnlinkOnClose(false)
@@ -50,7 +52,7 @@ func Dial(ctx context.Context, path string) (*net.UnixConn, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("dial %s: %w", path, short(err))
+		return nil, fmt.Errorf("dial %s: %w", path, wire.Bare(err))
 	}
 	return c.(*net.UnixConn), nil
 }
@@ -68,13 +70,4 @@ func removeStale(path string) error {
 		return fmt.Errorf("%s is in the way: it is no socket", path)
 	}
 	return os.Remove(path)
-}
-
-// short strips the address from a network error: the caller names the real path.
-func short(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Err
-	}
-	return err
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"time"
 )
 
@@ -98,6 +99,19 @@ func Write(ctx context.Context, c net.Conn, b []byte) (whole bool, err error) {
 		return werr
 	})
 	return n == 0 || n == len(b), err
+}
+
+// Bare strips the addresses from a network error: they are the same in every error of one connection, and no help.
+func Bare(err error) error {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return err
+	}
+	var call *os.SyscallError
+	if errors.As(op.Err, &call) {
+		return call.Err
+	}
+	return op.Err
 }
 
 // Lock is a mutex that a caller can give up on. Its zero value is of no use: see [NewLock].
