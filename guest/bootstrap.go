@@ -37,14 +37,15 @@ var notUnpacked = []string{
 
 // bootstrap is one run of mmdebstrap, which writes a Debian root as a tar stream to its standard output.
 type bootstrap struct {
-	Arch       string
-	Variant    string // mmdebstrap's: how much beside Packages is installed
-	Packages   []string
-	Sources    []string // apt source lines
-	AptOptions []string
-	Root       bool              // the caller is root; otherwise a user namespace stands in
-	Exclude    []string          // paths that dpkg does not unpack, beside notUnpacked
-	Preseed    map[string]string // files that exist before Packages are installed, by path relative to the root
+	Arch        string
+	Variant     string // mmdebstrap's: how much beside Packages is installed
+	Packages    []string
+	Sources     []string // apt source lines
+	AptOptions  []string
+	Root        bool              // the caller is root; otherwise a user namespace stands in
+	Exclude     []string          // paths that dpkg does not unpack, beside notUnpacked
+	KeepModules []string          // kernel modules that stay, as in keptModules; nil keeps all
+	Preseed     map[string]string // files that exist before Packages are installed, by path relative to the root
 }
 
 // args is the argument list of mmdebstrap.
@@ -71,6 +72,9 @@ func (b bootstrap) args() []string {
 	for _, file := range slices.Sorted(maps.Keys(b.Preseed)) {
 		args = append(args, "--essential-hook="+preseedHook(file, b.Preseed[file]))
 	}
+	if b.KeepModules != nil {
+		args = append(args, "--customize-hook="+pruneModulesHook(b.KeepModules))
+	}
 	args = append(args, Release, "-")
 	return append(args, b.Sources...)
 }
@@ -78,6 +82,21 @@ func (b bootstrap) args() []string {
 // preseedHook is the shell command that writes a file below the root, which mmdebstrap passes as $1.
 func preseedHook(file, text string) string {
 	return fmt.Sprintf(`mkdir -p "$1"/%s && printf %%s %s > "$1"/%s`, quote(path.Dir(file)), quote(text), quote(file))
+}
+
+// pruneModulesHook is the shell command that deletes all other modules and makes the index of the rest anew: systemd and
+// modprobe complain about modules that are in the index only.
+func pruneModulesHook(keep []string) string {
+	var find strings.Builder
+	for _, module := range keep {
+		if strings.HasSuffix(module, "/") {
+			fmt.Fprintf(&find, " ! -path %s", quote("./kernel/"+module+"*"))
+		} else {
+			fmt.Fprintf(&find, " ! -path %s", quote("./kernel/"+module+".ko*"))
+		}
+	}
+	return `set -e; cd "$1"/usr/lib/modules/*; find ./kernel -type f -name '*.ko*'` + find.String() +
+		` -delete; chroot "$1" depmod "${PWD##*/}"`
 }
 
 // quote makes text one word of the shell.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/ulikunitz/xz"
@@ -29,12 +30,15 @@ var initrdModules = []string{
 }
 
 // diskModules stay on the disk for modprobe beside those: directories or single modules. All others (100 MB of drivers
-// for hardware that QEMU does not show) are left out.
+// for hardware that QEMU does not show) are deleted.
 var diskModules = []string{
 	"crypto/", "lib/", "fs/9p/", "fs/netfs/", "fs/isofs/", "fs/overlayfs/", "fs/fuse/", "fs/nls/", "net/9p/",
 	"drivers/acpi/button", "drivers/block/loop", "drivers/cdrom/cdrom", "drivers/char/hw_random/virtio-rng",
 	"drivers/input/evdev", "drivers/net/tun", "drivers/net/veth", "drivers/virtio/",
 }
+
+// keptModules are the modules that the VM's root keeps on its way to us.
+func keptModules() []string { return append(slices.Clone(diskModules), initrdModules...) }
 
 // kernelParts is what passes by in the VM's root and is needed to boot it.
 type kernelParts struct {
@@ -53,21 +57,10 @@ func (k *kernelParts) keep(h *tar.Header, data io.Reader) (bool, error) {
 	case strings.HasPrefix(p, "/boot/"), p == "/vmlinuz", p == "/vmlinuz.old", p == "/initrd.img", p == "/initrd.img.old":
 		return false, nil
 	}
-	module, ok := moduleName(p)
-	if !ok {
-		return true, nil
+	if module, ok := moduleName(p); ok && slices.Contains(initrdModules, module) {
+		return false, k.take(module, p, data) // loaded from there; nobody needs it again
 	}
-	for _, wanted := range initrdModules {
-		if module == wanted {
-			return false, k.take(module, p, data)
-		}
-	}
-	for _, wanted := range diskModules {
-		if module == wanted || strings.HasSuffix(wanted, "/") && strings.HasPrefix(module, wanted) {
-			return true, nil
-		}
-	}
-	return false, nil
+	return true, nil
 }
 
 // moduleName turns /usr/lib/modules/VERSION/kernel/fs/ext4/ext4.ko.xz into fs/ext4/ext4.

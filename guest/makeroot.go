@@ -64,6 +64,7 @@ func (b *builder) makeRoot(ctx context.Context) error {
 	group, ctx := newGroup(ctx)
 	vm := group.output(ctx, b.bootstrapCommand(ctx, bootstrap{
 		Arch: b.Arch, Variant: "essential", Packages: vmPackages, Sources: sources, AptOptions: options, Root: isRoot(),
+		KeepModules: keptModules(),
 	}), b.log)
 	stack, closer, err := b.container(ctx, group, sources, options)
 	if err != nil {

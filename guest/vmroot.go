@@ -75,6 +75,7 @@ func vmEntries(stackguest []byte) ([]entry, error) {
 	const units = "/etc/systemd/system/"
 	entries = append(entries,
 		entry{Path: "/etc/machine-id", Mode: 0o444}, // empty: each boot gets one of its own, and is not a first boot
+		entry{Path: units + "tmp.mount", Link: "/dev/null"},
 		entry{Path: "/host", Mode: fs.ModeDir | 0o755},
 		entry{Path: "/var/lib/stack-auth", Mode: fs.ModeDir | 0o700},
 		entry{Path: "/usr/local/bin/stackguest", Mode: 0o755, Data: stackguest},

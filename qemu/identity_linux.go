@@ -29,7 +29,7 @@ func startOf(pid int) (string, error) {
 	// Field 2, the program's name in brackets, may hold anything, brackets and blanks too.
 	_, rest, found := bytes.Cut(stat[max(0, bytes.LastIndexByte(stat, ')')):], []byte(") "))
 	fields := bytes.Fields(rest)
-	const state, start = 3 - 3, 22 - 3 // the fields from 3 on are left
+	const state, start = 0, 22 - 3 // fields 3 and 22; those from 3 on are left
 	if !found || len(fields) <= start {
 		return "", fmt.Errorf("cannot read /proc/%d/stat", pid)
 	}

@@ -82,9 +82,16 @@ func checkSleep(tr *tree) (found []breach) {
 	return found
 }
 
-// unsafe are methods of protoactor-go that block the mailbox, race, or run in the wrong incarnation of an actor; the
-// tests of the library's behaviour are in docs/decisions.
-var unsafe = []string{"Result", "SetReceiveTimeout", "SendRepeatedly", "RequestRepeatedly", "ReenterAfter", "PipeTo"}
+// unsafe are methods of protoactor-go that an actor must not call, and what each does, as seen with the version in
+// go.mod.
+var unsafe = map[string]string{
+	"Result":            "blocks the mailbox until the future ends",
+	"SetReceiveTimeout": "fires once only, and races with the mailbox",
+	"SendRepeatedly":    "races when it is cancelled",
+	"RequestRepeatedly": "races when it is cancelled",
+	"ReenterAfter":      "runs in the incarnation that a restart has replaced",
+	"PipeTo":            "answers an incarnation that did not ask",
+}
 
 func checkMailbox(tr *tree) (found []breach) {
 	for _, f := range tr.files {
@@ -96,8 +103,9 @@ func checkMailbox(tr *tree) (found []breach) {
 			if !ok {
 				return true
 			}
-			if method, ok := call.Fun.(*ast.SelectorExpr); ok && slices.Contains(unsafe, method.Sel.Name) {
-				found = append(found, tr.breach(f, method.Sel, "calls %s: actors must not", method.Sel.Name))
+			if method, ok := call.Fun.(*ast.SelectorExpr); ok && unsafe[method.Sel.Name] != "" {
+				name := method.Sel.Name
+				found = append(found, tr.breach(f, method.Sel, "calls %s, which %s", name, unsafe[name]))
 			}
 			return true
 		})

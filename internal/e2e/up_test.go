@@ -24,7 +24,7 @@ func TestUp(t *testing.T) {
 	}
 	file := "/home/me/app/stack.config.ts"
 	mine, code := e.project(placeholderKey, file)
-	if code != 200 || mine.ProjectID == "" || len(mine.SecretServerKey) != 64 {
+	if code != 200 || mine.ProjectID == "" || !strings.HasPrefix(mine.SecretServerKey, "ssk_") {
 		t.Fatalf("credentials: %d %+v", code, mine)
 	}
 	if _, code := e.project(strings.Repeat("a", 64), file); code != 401 {

@@ -1,5 +1,5 @@
-// Package home knows the name of every file that stackemu keeps on disk, and nothing else: no other package joins
-// such a path by itself. The full picture is in docs (section "Disk"); in short, below $STACK_EMULATOR_HOME:
+// Package home knows the name of every file that stackemu keeps on disk: no other package joins such a path by itself.
+// Below $STACK_EMULATOR_HOME there are:
 //
 //	images/stack-emulator-<arch>.qcow2      the image, and next to it its sidecar (.json) and its lock
 //	snapshots/<key>/                        captured VMs

@@ -47,7 +47,7 @@ func check(t *testing.T, got []string, want ...string) {
 var (
 	t0   = time.Unix(1_000_000, 0)
 	good = []Event{Start{}, Prepared{}, MonitorUp{}, Healthy{}}
-	boom = errors.New("boom")
+	errBoom = errors.New("boom")
 )
 
 // at brings an instance to a state by the shortest way.
@@ -56,15 +56,15 @@ func at(t *testing.T, s State) *Instance {
 	i := New(DefaultPolicy())
 	switch s {
 	case Draining:
-		story(i, t0, append(good, Died{Err: boom})...)
+		story(i, t0, append(good, Died{Err: errBoom})...)
 	case Backoff:
-		story(i, t0, append(good, Died{Err: boom}, Drained{})...)
+		story(i, t0, append(good, Died{Err: errBoom}, Drained{})...)
 	case Stopping:
 		story(i, t0, append(good, Stop{})...)
 	case Stopped:
 		story(i, t0, Stop{})
 	case Failed:
-		story(i, t0, Start{}, PrepareFailed{boom}, Drained{})
+		story(i, t0, Start{}, PrepareFailed{errBoom}, Drained{})
 	default:
 		for n := 0; i.State() != s; n++ {
 			i.Step(t0, good[n])
@@ -86,7 +86,7 @@ func TestColdStart(t *testing.T) {
 
 func TestShutdownLadder(t *testing.T) {
 	check(t, story(at(t, Ready), t0,
-		Stop{}, RungFailed{RungAgent, boom}, RungFailed{RungAgent, boom}, DeadlinePassed{boom}, DeadlinePassed{boom}, Died{}, Drained{}, Drained{}),
+		Stop{}, RungFailed{RungAgent, errBoom}, RungFailed{RungAgent, errBoom}, DeadlinePassed{errBoom}, DeadlinePassed{errBoom}, Died{}, Drained{}, Drained{}),
 		"stopping", "deadline 40s", "shutdown agent",
 		"deadline 30s", "shutdown acpi", // once, although the agent failed twice
 		"deadline 5s", "shutdown quit",
@@ -105,7 +105,7 @@ func TestStop(t *testing.T) {
 			[]string{"stopping", "deadline 40s", "shutdown agent", "deadline 20s", "drain", "stopped", "disarm", "finish <nil>"}},
 		{"second Ctrl-C", Ready, []Event{Stop{}, Stop{Kill: true}, Stop{Kill: true}, Died{}, Drained{}},
 			[]string{"stopping", "deadline 40s", "shutdown agent", "deadline 20s", "drain", "stopped", "disarm", "finish " + ErrUnclean.Error()}},
-		{"QEMU dies under the ladder", Ready, []Event{Stop{}, Died{Err: boom}, Drained{}},
+		{"QEMU dies under the ladder", Ready, []Event{Stop{}, Died{Err: errBoom}, Drained{}},
 			[]string{"stopping", "deadline 40s", "shutdown agent", "deadline 20s", "drain", "stopped", "disarm", "finish " + ErrUnclean.Error()}},
 		{"before anything", Absent, []Event{Stop{}}, []string{"stopped", "disarm", "finish <nil>"}},
 		{"while preparing", Preparing, []Event{Stop{}, Prepared{}, Drained{}},
@@ -117,7 +117,7 @@ func TestStop(t *testing.T) {
 			[]string{"stopping", "deadline 20s", "drain", "stopped", "disarm", "finish <nil>"}},
 		{"guest powers itself off", Ready, []Event{Died{PoweredOff: true}, Drained{}},
 			[]string{"draining", "deadline 20s", "drain", "stopped", "disarm", "finish <nil>"}},
-		{"machine cannot be killed", Ready, []Event{Stop{Kill: true}, DeadlinePassed{boom}},
+		{"machine cannot be killed", Ready, []Event{Stop{Kill: true}, DeadlinePassed{errBoom}},
 			[]string{"stopping", "deadline 20s", "drain", "failed", "disarm", "finish boom"}},
 	} {
 		t.Run(c.name, func(t *testing.T) { check(t, story(at(t, c.at), t0, c.events...), c.want...) })
@@ -136,7 +136,7 @@ func TestDeathsThenFailed(t *testing.T) {
 func TestOldDeathsAreForgiven(t *testing.T) {
 	i, now := at(t, Ready), t0
 	for n := range 10 {
-		story(i, now, Died{Err: boom}, Drained{}, BackoffOver{}, Prepared{}, MonitorUp{}, Healthy{})
+		story(i, now, Died{Err: errBoom}, Drained{}, BackoffOver{}, Prepared{}, MonitorUp{}, Healthy{})
 		if i.State() != Ready {
 			t.Fatalf("death %d in %v ended in %v", n, now.Sub(t0), i.State())
 		}
@@ -151,13 +151,13 @@ func TestFailures(t *testing.T) {
 		events []Event
 		want   []string
 	}{
-		{"cannot prepare", Preparing, []Event{PrepareFailed{boom}, Drained{}},
+		{"cannot prepare", Preparing, []Event{PrepareFailed{errBoom}, Drained{}},
 			[]string{"draining", "deadline 20s", "drain", "failed", "disarm", "finish boom"}},
-		{"QEMU refuses its command line", ColdBooting, []Event{Died{Err: boom, Misconfigured: true}, Drained{}},
+		{"QEMU refuses its command line", ColdBooting, []Event{Died{Err: errBoom, Misconfigured: true}, Drained{}},
 			[]string{"draining", "deadline 20s", "drain", "failed", "disarm", "finish boom"}},
-		{"services never healthy", Probing, []Event{DeadlinePassed{boom}, Drained{}},
+		{"services never healthy", Probing, []Event{DeadlinePassed{errBoom}, Drained{}},
 			[]string{"draining", "deadline 20s", "drain", "backoff", "disarm", "wait 500ms"}},
-		{"monitor lost for good", Ready, []Event{StageFailed{boom}, Died{Err: boom}, Drained{}, BackoffOver{}},
+		{"monitor lost for good", Ready, []Event{StageFailed{errBoom}, Died{Err: errBoom}, Drained{}, BackoffOver{}},
 			[]string{"draining", "deadline 20s", "drain", "backoff", "disarm", "wait 500ms", "preparing", "deadline 2m0s", "prepare"}},
 		{"QEMU survives SIGKILL", Draining, []Event{DeadlinePassed{errors.New("stuck")}},
 			[]string{"failed", "disarm", "finish gave up after 2 lost machines in 10m0s: stuck; before that: boom"}},
@@ -168,8 +168,8 @@ func TestFailures(t *testing.T) {
 
 // Every event in every state: nothing panics, a final state stays, and a stop always leads to an end.
 func TestEveryEventInEveryState(t *testing.T) {
-	events := []Event{Start{}, Prepared{}, PrepareFailed{boom}, MonitorUp{}, Healthy{}, Died{Err: boom}, Died{PoweredOff: true}, StageFailed{boom},
-		DeadlinePassed{boom}, Drained{}, BackoffOver{}, Stop{}, Stop{Kill: true}, RungFailed{RungAgent, boom}, RungFailed{RungQuit, boom}}
+	events := []Event{Start{}, Prepared{}, PrepareFailed{errBoom}, MonitorUp{}, Healthy{}, Died{Err: errBoom}, Died{PoweredOff: true}, StageFailed{errBoom},
+		DeadlinePassed{errBoom}, Drained{}, BackoffOver{}, Stop{}, Stop{Kill: true}, RungFailed{RungAgent, errBoom}, RungFailed{RungQuit, errBoom}}
 	for s := Absent; s <= Failed; s++ {
 		for _, ev := range events {
 			i := at(t, s)

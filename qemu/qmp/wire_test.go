@@ -9,13 +9,11 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	goqmp "github.com/digitalocean/go-qemu/qmp"
 	"github.com/digitalocean/go-qemu/qmp/raw"
-	"github.com/stackemu/stackemu/qemu/qemutest"
 	"github.com/stackemu/stackemu/qemu/qmp"
 )
 
@@ -144,28 +142,6 @@ func TestLongLine(t *testing.T) {
 	}
 }
 
-// Events before the answer to the negotiation belong to the caller.
-func TestEventsOfTheHandshake(t *testing.T) {
-	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	p := &peer{t, theirs, bufio.NewReader(theirs)}
-	go func() {
-		p.say(greeting + `{"event": "EARLY"}` + "\r\n")
-		p.say(`{"event": "EARLIER"}` + "\r\n" + answerTo(p.next(), `{}`) + `{"event": "LATE"}` + "\r\n")
-	}()
-	seen := make(chan string, 3)
-	q, err := qmp.New(within(t, patience), ours, func(e qmp.Event) { seen <- e.Event })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer q.Close()
-	for _, want := range []string{"EARLY", "EARLIER", "LATE"} {
-		if got := <-seen; got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-}
-
 // The answer to a command that was given up on must not reach the next one.
 func TestLateAnswer(t *testing.T) {
 	q, p := connect(t, nil)
@@ -185,164 +161,6 @@ func TestLateAnswer(t *testing.T) {
 	var out string
 	if err := q.Execute(within(t, patience), "next", nil, &out); err != nil || out != "second" {
 		t.Fatalf("got %q, %v", out, err)
-	}
-}
-
-// A callback that blocks holds up neither answers nor the end of those who wait for one.
-func TestBlockedCallback(t *testing.T) {
-	block := make(chan struct{})
-	q, p := connect(t, func(qmp.Event) { <-block })
-	const flood = qmp.EventQueue + 1000
-	go func() {
-		for range flood {
-			p.say(`{"event": "E"}` + "\n")
-		}
-		p.answer(p.next(), `{}`)
-		p.c.Close()
-	}()
-	if err := q.Execute(within(t, patience), "x", nil, nil); err != nil {
-		t.Fatal(err)
-	}
-	if n := q.Dropped(); n < 900 || n > 1000 {
-		t.Errorf("%d events dropped", n)
-	}
-	if err := q.Execute(within(t, patience), "x", nil, nil); !errors.Is(err, qmp.ErrClosed) {
-		t.Errorf("got %v", err)
-	}
-	select {
-	case <-q.Done():
-		t.Error("done with events to be delivered")
-	default:
-	}
-	close(block)
-	await(t, "the end", q.Done())
-}
-
-// Every event has been handed over when Done is closed, those behind the last answer too.
-func TestDoneComesLast(t *testing.T) {
-	n := 0
-	q, p := connect(t, func(qmp.Event) { n++ })
-	p.say(strings.Repeat(`{"event": "E"}`+"\n", 500))
-	p.c.Close()
-	await(t, "the end", q.Done())
-	if n != 500 || !errors.Is(q.Err(), io.EOF) || !errors.Is(q.Err(), qmp.ErrClosed) {
-		t.Errorf("%d events, then %v", n, q.Err())
-	}
-}
-
-func TestBrokenEnds(t *testing.T) {
-	for name, text := range map[string]string{
-		"half a line":   `{"return": {}, "id"`,
-		"no JSON":       "hello\n",
-		"no protocol":   `{"a": 1}` + "\n",
-		"no id":         `{"return": {}}` + "\n",
-		"no result":     `{"id": "1"}` + "\n",
-		"bad command":   `{"error": {"class": "GenericError", "desc": "JSON parse error"}}` + "\n",
-		"another id":    `{"return": {}, "id": 7}` + "\n",
-		"nothing":       "",
-		"broken event":  `{"event": "E", "data": 7}` + "\n",
-		"an empty line": "\r\n",
-	} {
-		t.Run(name, func(t *testing.T) {
-			q, p := connect(t, nil)
-			go func() {
-				p.next()
-				p.say(text)
-				p.c.Close()
-			}()
-			if err := q.Execute(within(t, patience), "x", nil, nil); !errors.Is(err, qmp.ErrClosed) {
-				t.Errorf("got %v", err)
-			}
-			await(t, "the end", q.Done())
-			if q.Err() == nil || strings.Count(q.Err().Error(), "qmp:") != 1 {
-				t.Errorf("got %v", q.Err())
-			}
-		})
-	}
-}
-
-// A command that is cut in the middle takes the connection with it; one that has not begun does not.
-func TestInterruptedWrite(t *testing.T) {
-	q, p := connect(t, nil)
-	if err := q.Execute(within(t, 20*time.Millisecond), "x", nil, nil); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatal(err) // nobody reads the pipe
-	}
-	if q.Err() != nil {
-		t.Fatalf("the connection ended: %v", q.Err())
-	}
-	go p.c.Read(make([]byte, 5)) //nolint:errcheck // takes a part of the line
-	err := q.Execute(within(t, 200*time.Millisecond), "x", nil, nil)
-	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v", err)
-	}
-	if !errors.Is(q.Err(), qmp.ErrClosed) {
-		t.Errorf("half a command is on the wire, and the connection goes on: %v", q.Err())
-	}
-}
-
-func TestClose(t *testing.T) {
-	q, p := connect(t, nil)
-	failed := make(chan error)
-	go func() { failed <- q.Execute(within(t, patience), "x", nil, nil) }()
-	p.next()
-	q.Close()
-	q.Close()
-	if err := <-failed; !errors.Is(err, qmp.ErrClosed) || err.Error() != "qmp: x: connection closed" {
-		t.Errorf("got %v", err)
-	}
-	await(t, "the end", q.Done())
-	if err := q.Quit(within(t, patience)); !errors.Is(err, qmp.ErrClosed) {
-		t.Errorf("quit of a closed connection: %v", err)
-	}
-}
-
-// Many commands at once, with a flood of events behind every answer.
-func TestFlood(t *testing.T) {
-	ours, theirs := net.Pipe()
-	go qemutest.Monitor{Flood: 40}.Serve(theirs, nil)
-	q, err := qmp.New(within(t, patience), ours, func(qmp.Event) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer q.Close()
-	var group sync.WaitGroup
-	for range 8 {
-		group.Go(func() {
-			for i := range 100 {
-				d := patience
-				if i%10 == 3 {
-					d = 50 * time.Microsecond // most of these run out
-				}
-				ctx, cancel := context.WithTimeout(context.Background(), d)
-				s, err := q.Status(ctx)
-				cancel()
-				if err == nil && !s.Running || err != nil && !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("got %+v, %v", s, err)
-				}
-			}
-		})
-	}
-	group.Wait()
-}
-
-func TestHandshakeFailures(t *testing.T) {
-	for name, text := range map[string]string{
-		"silence": "", "another protocol": "SSH-2.0\r\n", "JSON": "{}\n",
-		"refusal": greeting + `{"error": {"class": "GenericError", "desc": "no"}, "id": "negotiate"}` + "\n",
-	} {
-		t.Run(name, func(t *testing.T) {
-			ours, theirs := net.Pipe()
-			defer theirs.Close()
-			p := &peer{t, theirs, bufio.NewReader(theirs)}
-			go p.say(text)
-			go io.Copy(io.Discard, theirs) //nolint:errcheck // ends with the pipe
-			if q, err := qmp.New(within(t, 50*time.Millisecond), ours, nil); err == nil {
-				q.Close()
-				t.Error("it was negotiated")
-			} else if !strings.HasPrefix(err.Error(), "qmp: handshake: ") {
-				t.Error(err)
-			}
-		})
 	}
 }
 

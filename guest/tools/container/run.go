@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stackemu/stackemu/guest/tools/envfile"
+	"github.com/stackemu/stackemu/guest/tools/mounts"
 	"github.com/stackemu/stackemu/guest/tools/ociimage"
 	"github.com/stackemu/stackemu/guest/tools/private"
 )
@@ -27,6 +28,9 @@ func Run(l Layout) error {
 		return fmt.Errorf("container: %w", err)
 	}
 	if err := l.prepare(); err != nil {
+		return fmt.Errorf("container: %w", err)
+	}
+	if err := shareMounts(l.HostDir); err != nil {
 		return fmt.Errorf("container: %w", err)
 	}
 	if err := l.removeStale(); err != nil {
@@ -66,6 +70,24 @@ func (l Layout) prepare() error {
 		return err
 	}
 	return private.Write(filepath.Join(l.Bundle, "config.json"), spec)
+}
+
+// shareMounts makes dir a mount point whose mounts a running container gets to see. A plain directory would not do: the
+// runtime cuts the mount that the container's root lies on, here the guest's "/", off from the guest.
+func shareMounts(dir string) error {
+	types, err := mounts.At(mounts.Self, dir)
+	if err != nil {
+		return err
+	}
+	if len(types) == 0 {
+		if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("bind %s: %w", dir, err)
+		}
+	}
+	if err := unix.Mount("", dir, "", unix.MS_SHARED|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("share %s: %w", dir, err)
+	}
+	return nil
 }
 
 // removeStale deletes what a container of the same name has left, if there is anything.

@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stackemu/stackemu/guest/tools/mounts"
 )
 
 // Tag and Dir are fixed by the guest contract (design.md).
@@ -36,9 +38,12 @@ var ErrNoDevice = errors.New("no 9p device with the tag " + Tag)
 
 // Mount mounts the device once.
 func Mount(dir string) error {
-	mounted, err := isMounted("/proc/self/mountinfo", dir)
-	if err != nil || mounted {
-		return err
+	types, err := mounts.At(mounts.Self, dir)
+	if err != nil {
+		return fmt.Errorf("hostfs: %w", err)
+	}
+	if slices.Contains(types, "9p") {
+		return nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("hostfs: %w", err)
@@ -68,20 +73,4 @@ func MountWhenPlugged(ctx context.Context, dir string) error {
 			pause = min(2*pause, maxPause)
 		}
 	}
-}
-
-// isMounted looks for a 9p mount on dir in a mountinfo file (proc(5): field 5 is the mount point, the type follows "-").
-func isMounted(mountinfo, dir string) (bool, error) {
-	data, err := os.ReadFile(mountinfo)
-	if err != nil {
-		return false, fmt.Errorf("hostfs: %w", err)
-	}
-	for line := range strings.Lines(string(data)) {
-		place, kind, found := strings.Cut(line, " - ")
-		fields := strings.Fields(place)
-		if found && len(fields) > 4 && fields[4] == dir && strings.HasPrefix(kind, "9p ") {
-			return true, nil
-		}
-	}
-	return false, nil
 }
