@@ -74,8 +74,6 @@ func (e *emulator) Receive(c actor.Context) {
 
 	case *messages.GuestShutdown:
 		e.wentDown = m
-	case *messages.GuestPanicked:
-		e.notice(c, "the guest's kernel has panicked")
 	case *messages.DiskFault:
 		e.diskFault(c, m)
 	case *messages.MachineExited:

@@ -15,7 +15,7 @@ import (
 // monitor owns the QMP channel of one machine. The socket listens before QEMU runs, so dialling needs no retries.
 //
 // Parent: an emulator. In: AskMachine, PressPowerButton, QuitMachine. Out: MonitorReady, then what QMP's events tell (GuestShutdown,
-// GuestPanicked, DiskFault, AgentPort), and MonitorLost after the last of them. It fails when QEMU does not answer in
+// DiskFault, AgentPort), and MonitorLost after the last of them. It fails when QEMU does not answer in
 // time; its successor gets a connection of its own, and the guest notices nothing.
 type monitor struct {
 	life
@@ -160,8 +160,6 @@ func translate(e qmp.Event) messages.Emulator {
 	switch e.Event {
 	case "SHUTDOWN":
 		return &messages.GuestShutdown{ByGuest: flag("guest"), Reason: text("reason")}
-	case "GUEST_PANICKED":
-		return &messages.GuestPanicked{}
 	case "BLOCK_IO_ERROR":
 		return &messages.DiskFault{Operation: text("operation"), NoSpace: flag("nospace")}
 	case "VSERPORT_CHANGE":

@@ -8,6 +8,7 @@ import (
 	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/instance"
 	"github.com/stackemu/stackemu/messages"
+	"github.com/stackemu/stackemu/qemu"
 	qmpclient "github.com/stackemu/stackemu/qemu/qmp"
 )
 
@@ -74,17 +75,5 @@ func (m realMonitor) Status(ctx context.Context) (string, error) {
 
 // AgentOpen asks the backend of the agent's port, for the event that tells of its opening may be long past.
 func (m realMonitor) AgentOpen(ctx context.Context) (bool, error) {
-	var backends []struct {
-		Label string `json:"label"`
-		Open  bool   `json:"frontend-open"`
-	}
-	if err := m.Execute(ctx, "query-chardev", nil, &backends); err != nil {
-		return false, err
-	}
-	for _, b := range backends {
-		if b.Label == "qga0" {
-			return b.Open, nil
-		}
-	}
-	return false, nil
+	return m.FrontendOpen(ctx, qemu.AgentChardev)
 }

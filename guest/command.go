@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -18,8 +19,9 @@ const killDelay = 5 * time.Second
 // runner runs a program of the host and waits for it.
 type runner func(ctx context.Context, name string, args ...string) error
 
-// newRunner returns a runner that appends what its programs print to log.
+// newRunner returns a runner that appends what its programs print to log, from both of their streams.
 func newRunner(log io.Writer) runner {
+	log = &lockedWriter{w: log}
 	return func(ctx context.Context, name string, args ...string) error {
 		cmd := command(ctx, name, args...)
 		cmd.Stdout = log
@@ -65,6 +67,18 @@ func runCommand(cmd *exec.Cmd, log io.Writer) error {
 		return fmt.Errorf("%s: %w%s", filepath.Base(cmd.Path), err, stderr.suffix())
 	}
 	return nil
+}
+
+// lockedWriter lets several programs write to one log.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }
 
 // tail keeps the last limit bytes that were written to it.

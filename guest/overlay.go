@@ -107,7 +107,7 @@ func (w *rootWriter) copyFrom(r io.Reader, keep func(*tar.Header, io.Reader) (bo
 func (w *rootWriter) copyEntry(p string, h *tar.Header, data io.Reader) error {
 	h.Name = w.name(p)
 	if h.Typeflag == tar.TypeDir {
-		h.Name += "/"
+		h.Name = strings.TrimSuffix(h.Name, "/") + "/"
 		w.made[p] = true
 	}
 	if h.Typeflag == tar.TypeLink {

@@ -67,7 +67,7 @@ func renderUserData(remove []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	filled := strings.Replace(string(script), "@REMOVE@", strings.Join(remove, " "), 1)
+	filled := strings.ReplaceAll(string(script), "@REMOVE@", strings.Join(remove, " "))
 	encoded := base64.StdEncoding.EncodeToString([]byte(filled))
 	return []byte(strings.Replace(string(userData), "@PROVISION@", encoded, 1)), nil
 }

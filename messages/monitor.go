@@ -19,9 +19,6 @@ type GuestShutdown struct {
 	Reason  string `json:"reason"`
 }
 
-// GuestPanicked says that the guest's kernel has given up. From a monitor to its emulator.
-type GuestPanicked struct{}
-
 // DiskFault says that the guest could not write to or read from its disk: QMP's BLOCK_IO_ERROR. From a monitor to its
 // emulator. QEMU pauses the guest when NoSpace.
 type DiskFault struct {
@@ -53,9 +50,6 @@ func (*MonitorLost) toEmulator() {}
 
 func (*GuestShutdown) message()    {}
 func (*GuestShutdown) toEmulator() {}
-
-func (*GuestPanicked) message()    {}
-func (*GuestPanicked) toEmulator() {}
 
 func (*DiskFault) message()    {}
 func (*DiskFault) toEmulator() {}

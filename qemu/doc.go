@@ -19,5 +19,10 @@
 //  2. Remove the socket's path when QEMU is gone: nobody else does, closing leaves it ([Listen] also replaces a left one).
 //  3. Bound the handshake of a dial by a context: a connection can be in the queue of a QEMU that hangs.
 //
+// When the guest's agent opens its port, QEMU sends the QMP event VSERPORT_CHANGE with the data {"id": [AgentDevice],
+// "open": true}; when the agent ends, or the guest is reset, the same with false. At most one a second is sent. Who
+// connects to the monitor later asks query-chardev for "frontend-open" of [AgentChardev] (qmp.Conn.FrontendOpen). An open
+// port is a hint to sync, and a sync is the proof.
+//
 // Environment: QEMU_SYSTEM_X86_64, QEMU_SYSTEM_AARCH64 and QEMU_IMG name programs to use in the place of those in PATH.
 package qemu

@@ -26,7 +26,6 @@
         .globl  _start
 _start:                                 /* F000:0000, by way of the reset vector */
         xorl    %ebp, %ebp              /* ebp 0: the boot CPU */
-        jmp     enter
 enter:
         cli
         lgdtl   %cs:gdt_pointer

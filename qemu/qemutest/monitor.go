@@ -17,6 +17,7 @@ import (
 type broadcast struct {
 	mu     sync.Mutex
 	client func(line string) // nil: nobody
+	first  sync.Once         // somebody has been there
 }
 
 func newBroadcast() *broadcast { return &broadcast{} }
@@ -54,12 +55,12 @@ func eventLine(name string, data map[string]any) string {
 // Serve plays QMP on a connection until it ends. run is called for every command that has an effect on a machine:
 // system_powerdown, quit, cont, stop; it may be nil.
 func (m Monitor) Serve(c net.Conn, run func(command string)) {
-	m.serve(c, newBroadcast(), m.status(Script{}), run)
+	m.serve(c, newBroadcast(), Script{}, run)
 }
 
 // serveMonitor plays QMP for the machine.
 func (m *machine) serveMonitor(c net.Conn) {
-	m.script.Monitor.serve(c, m.events, m.script.Monitor.status(m.script), m.command)
+	m.script.Monitor.serve(c, m.events, m.script, m.command)
 }
 
 // command does what a command does to the machine.
@@ -77,7 +78,7 @@ func (m *machine) command(name string) {
 }
 
 // serve is the conversation with one client.
-func (m Monitor) serve(c net.Conn, events *broadcast, usual map[string]any, run func(string)) {
+func (m Monitor) serve(c net.Conn, events *broadcast, s Script, run func(string)) {
 	if m.Mute {
 		_, _ = bufio.NewReader(c).ReadString(0) // until the client has enough
 		return
@@ -100,12 +101,20 @@ func (m Monitor) serve(c net.Conn, events *broadcast, usual map[string]any, run 
 			return
 		}
 		time.Sleep(m.Delay)
-		write(m.reply(request.Execute, request.ID, usual) + m.flood())
+		write(m.reply(request.Execute, request.ID, usual(s)) + m.flood())
 		if request.Execute == "qmp_capabilities" {
 			events.listen(write)
+			events.first.Do(func() { m.schedule(events) })
 		} else if run != nil {
 			run(request.Execute)
 		}
+	}
+}
+
+// schedule sends the script's events in their time.
+func (m Monitor) schedule(events *broadcast) {
+	for _, e := range m.Events {
+		time.AfterFunc(e.After, func() { events.send(e.Name, e.Data) })
 	}
 }
 
@@ -143,8 +152,8 @@ func (m Monitor) flood() string {
 	return b.String()
 }
 
-// status returns the usual answers.
-func (m Monitor) status(s Script) map[string]any {
+// usual returns the answers where the script has no other.
+func usual(s Script) map[string]any {
 	none := map[string]any{}
 	name := func(key string, values ...string) (list []map[string]any) {
 		for _, v := range values {
@@ -157,7 +166,7 @@ func (m Monitor) status(s Script) map[string]any {
 		"query-status": map[string]any{"running": true, "status": "running"},
 		"query-chardev": []map[string]any{
 			{"label": "monitor", "frontend-open": true},
-			{"label": qemu.AgentChardev, "frontend-open": s.Agent != nil && s.Agent.After == 0},
+			{"label": qemu.AgentChardev, "frontend-open": s.Agent != nil && time.Since(began) >= s.Agent.After},
 		},
 		"query-migrate-capabilities": name("capability", "x-ignore-shared", "mapped-ram", "multifd"),
 		"query-machines":             name("name", "none", "pc-q35-9.0", "pc-q35-10.0", "virt-9.0", "virt-10.0"),

@@ -44,7 +44,7 @@ type Monitor struct {
 
 // Event is a QMP event.
 type Event struct {
-	After time.Duration // since the start
+	After time.Duration // since a first client has negotiated
 	Name  string
 	Data  map[string]any
 }

@@ -81,9 +81,6 @@ func (m *machine) start() error {
 	if err := m.serveHTTP(); err != nil {
 		return err
 	}
-	for _, e := range m.script.Monitor.Events {
-		time.AfterFunc(e.After, func() { m.events.send(e.Name, e.Data) })
-	}
 	if e := m.script.Exit; e != nil {
 		time.AfterFunc(e.After, func() { m.finish(e.die) })
 	}
