@@ -12,7 +12,6 @@ import (
 var vmPackages = []string{
 	"acpid", // turns the power button of a QMP powerdown into a shutdown: there is no logind
 	"crun",
-	"iproute2",
 	"kmod",
 	"linux-image-amd64", // the generic kernel: 9p and VMGENID
 	"qemu-guest-agent",

@@ -27,7 +27,7 @@ func TestKernelParts(t *testing.T) {
 		"./boot/vmlinuz-6.1-x":              false,
 		"./boot/config-6.1-x":               false,
 		"./vmlinuz":                         false,
-		moduleDir + "fs/9p/9p.ko.xz":        true,
+		moduleDir + "fs/isofs/isofs.ko.xz":  true,
 		"./usr/lib/modules/6.1/modules.dep": true,
 		"./usr/bin/true":                    true,
 		"./etc/init.d/x":                    false,

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	guesttools "github.com/stackemu/stackemu/guest/tools/command"
+	"github.com/stackemu/stackemu/guest/tools/links"
 )
 
 // rootfs mirrors the root of the VM: configuration and units.
@@ -50,7 +50,7 @@ var started = map[string]string{
 }
 
 // enabled are our units that every boot starts. Those of the stack are enabled by the first boot, when they are ready to.
-var enabled = []string{"stack-network.service", "stack-modules.service", "stack-power.service", "qemu-guest-agent.service"}
+var enabled = []string{"stack-power.service", "qemu-guest-agent.service"}
 
 // keepInVM is the filter for the root that mmdebstrap made.
 func (k *kernelParts) keepInVM(h *tar.Header, data io.Reader) (bool, error) {
@@ -81,7 +81,7 @@ func vmEntries(stackguest []byte) ([]entry, error) {
 		entry{Path: "/usr/local/bin/stackguest", Mode: 0o755, Data: stackguest},
 		entry{Path: units + "default.target", Link: "/usr/lib/systemd/system/multi-user.target"},
 	)
-	for _, name := range guesttools.Links {
+	for _, name := range links.All {
 		entries = append(entries, entry{Path: "/usr/local/bin/" + name, Link: "stackguest"})
 	}
 	for _, unit := range slices.Sorted(maps.Keys(started)) {

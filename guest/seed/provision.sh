@@ -22,9 +22,9 @@ finish() {
 trap finish EXIT
 
 stage "reading the bundle disk"
+modprobe isofs
 bundle=$(blkid -t LABEL=STACKBUNDLE -o device | head -n 1)
 mkdir -p /run/stack-provision/bundle
-modprobe isofs
 mount -t iso9660 -o ro "$bundle" /run/stack-provision/bundle
 install -m 0600 /run/stack-provision/bundle/build.env /etc/stack-build.env
 umount /run/stack-provision/bundle

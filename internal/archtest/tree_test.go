@@ -43,7 +43,7 @@ func (b breach) String() string { return fmt.Sprintf("%s:%d: %s", b.path, b.line
 // skipped are folders that are not part of the source: what make builds, what git keeps, what the go command passes over.
 func skipped(name string) bool {
 	return name == "testdata" || name == "bin" || name == "node_modules" ||
-		name != "." && (strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_"))
+		name != "." && name != ".ci" && (strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_"))
 }
 
 // walk calls visit for every file below root that is part of the source.

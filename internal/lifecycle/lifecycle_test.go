@@ -45,8 +45,8 @@ func check(t *testing.T, got []string, want ...string) {
 }
 
 var (
-	t0   = time.Unix(1_000_000, 0)
-	good = []Event{Start{}, Prepared{}, MonitorUp{}, Healthy{}}
+	t0      = time.Unix(1_000_000, 0)
+	good    = []Event{Start{}, Prepared{}, MonitorUp{}, Healthy{}}
 	errBoom = errors.New("boom")
 )
 

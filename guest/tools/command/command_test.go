@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stackemu/stackemu/guest/tools/links"
 )
 
 func TestMainFindsTheCommand(t *testing.T) {
@@ -44,7 +46,7 @@ func TestMainFindsTheCommand(t *testing.T) {
 }
 
 func TestLinksAreCommands(t *testing.T) {
-	for _, name := range Links {
+	for _, name := range links.All {
 		if All[name] == nil {
 			t.Errorf("%s is no command", name)
 		}

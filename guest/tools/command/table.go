@@ -33,9 +33,6 @@ var All = map[string]Command{
 	"cron-jobs":  runCronJobs,
 }
 
-// Links are the commands that the guest calls by their own names.
-var Links = []string{"render-stack-env", "run-stack-container", "wait-for-stack-ready", "mount-host-fs"}
-
 // plugTimeout is how long mount-host-fs --post-resume waits for the device that the host has just plugged in.
 const plugTimeout = 10 * time.Second
 

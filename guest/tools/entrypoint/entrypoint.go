@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/stackemu/stackemu/guest/tools/database"
 	"github.com/stackemu/stackemu/guest/tools/envfile"
+	"github.com/stackemu/stackemu/guest/tools/nodeblob"
 	"github.com/stackemu/stackemu/guest/tools/procgroup"
 	"github.com/stackemu/stackemu/guest/tools/sentinel"
 )
@@ -32,6 +34,7 @@ type Config struct {
 	Node   string // the Node binary
 	User   string // the system user of the servers; "" is the caller's
 	Log    io.Writer
+	NoBlob bool // start Node without a start-up snapshot
 }
 
 // Default is the container of the reference image.
@@ -54,9 +57,16 @@ func Run(ctx context.Context, c Config, environ []string, signals <-chan os.Sign
 	if err != nil {
 		return 1, err
 	}
+	work := env["STACK_RUNTIME_WORK_DIR"]
+	if work == "" {
+		work = defaultWorkDir
+	}
+	if err := os.MkdirAll(work, 0o755); err != nil {
+		return 1, fmt.Errorf("entrypoint: %w", err)
+	}
 	group := procgroup.New()
 	defer group.Stop(syscall.SIGTERM, stopGrace)
-	gate, err := c.startServers(group, env)
+	gate, err := c.startServers(group, env, work, c.node(ctx, work))
 	if err != nil {
 		return 1, err
 	}
@@ -67,7 +77,24 @@ func Run(ctx context.Context, c Config, environ []string, signals <-chan os.Sign
 	defer cancel()
 	prepared := make(chan error, 1)
 	wait.Go(func() { prepared <- c.prepareDatabase(ctx, env) })
-	return supervise(group, prepared, gate, signals)
+	code, err := supervise(group, prepared, gate, signals)
+	if code == nodeblob.Refused {
+		err = errors.Join(err, nodeblob.Remove(work)) // the next start makes another
+	}
+	return code, err
+}
+
+// node returns the command that runs a script: Node, from its start-up snapshot if it can be had.
+func (c Config) node(ctx context.Context, work string) []string {
+	if c.NoBlob {
+		return []string{c.Node}
+	}
+	blob, err := nodeblob.Path(ctx, c.Node, work)
+	if err != nil {
+		fmt.Fprintln(c.Log, "entrypoint: a slower start:", err)
+		return []string{c.Node}
+	}
+	return []string{c.Node, "--snapshot-blob", blob}
 }
 
 // supervise opens the gate when the database is prepared, and returns when a server has ended or a signal has come.
@@ -96,15 +123,8 @@ func supervise(group *procgroup.Group, prepared <-chan error, gate io.Writer, si
 
 // startServers starts dashboard and backend. A byte written to the gate that it returns lets the backend listen; a gate
 // that closes without one makes it end.
-func (c Config) startServers(group *procgroup.Group, env envfile.Vars) (gate *os.File, err error) {
-	work := env["STACK_RUNTIME_WORK_DIR"]
-	if work == "" {
-		work = defaultWorkDir
-	}
+func (c Config) startServers(group *procgroup.Group, env envfile.Vars, work string, node []string) (gate *os.File, err error) {
 	built := filepath.Join(work, "dashboard")
-	if err := os.MkdirAll(work, 0o755); err != nil {
-		return nil, fmt.Errorf("entrypoint: %w", err)
-	}
 	if _, err := sentinel.Render(filepath.Join(c.App, "dashboard/built"), built, env); err != nil {
 		return nil, fmt.Errorf("entrypoint: %w", err)
 	}
@@ -118,14 +138,15 @@ func (c Config) startServers(group *procgroup.Group, env envfile.Vars) (gate *os
 	}
 	defer waiting.Close()
 
+	script := func(path string) []string { return append(slices.Clone(node), filepath.Join(c.App, path)) }
 	backend := envfile.Vars{"STACK_START_GATE_FD": "3"}
 	backend.Merge(env)
 	dashboard := publicEnv(env)
 	dashboard["STACK_DASHBOARD_BUILT_DIR"] = built
 	err = errors.Join(
-		group.Start(procgroup.Program{Name: "backend", Args: []string{c.Node, filepath.Join(c.App, "backend/server.js")},
+		group.Start(procgroup.Program{Name: "backend", Args: script("backend/server.js"),
 			Env: backend.Environ(), Dir: c.App, Credential: credential, Gate: waiting}),
-		group.Start(procgroup.Program{Name: "dashboard", Args: []string{c.Node, filepath.Join(c.App, "dashboard/server.js")},
+		group.Start(procgroup.Program{Name: "dashboard", Args: script("dashboard/server.js"),
 			Env: dashboard.Environ(), Dir: c.App, Credential: credential}))
 	if err != nil {
 		return nil, errors.Join(err, gate.Close())

@@ -75,7 +75,7 @@ func newWorld(t *testing.T, part string) world {
 	env := envfile.Vars(maps.Clone(secret.Placeholders()))
 	env.Merge(envfile.Vars{"NEXT_PUBLIC_STACK_IS_LOCAL_EMULATOR": "true", "STACK_RUNTIME_WORK_DIR": filepath.Join(dir, "work"),
 		"STACK_DATABASE_CONNECTION_STRING": "postgres://nobody@/nothing?host=" + dir, role: part, "NODE_ENTRYPOINT_TEST_DIR": dir})
-	return world{Config{App: app, RunDir: filepath.Join(dir, "run"), Node: os.Args[0], Log: log}, dir, env.Environ(), log}
+	return world{Config{App: app, RunDir: filepath.Join(dir, "run"), Node: os.Args[0], Log: log, NoBlob: true}, dir, env.Environ(), log}
 }
 
 func (w world) waitFor(t *testing.T, file string) {

@@ -24,7 +24,7 @@ async function show() {
     const [view] = await Promise.all([page.make({ go }), showAccount()]);
     document.title = `${page.title} · Stack emulator`;
     document.getElementById('view').replaceChildren(view);
-    view.querySelector('input, h1')?.focus({ preventScroll: true });
+    (view.querySelector('[data-focus]') ?? view.querySelector('h1')).focus({ preventScroll: true });
   } catch (error) {
     if (error.code === 'TOKEN_INVALID') {
       api.forgetSession();

@@ -7,7 +7,7 @@ import { busy, el, field } from './dom.js';
 const ADMIN = { email: 'local-emulator@stack-auth.com', password: 'LocalEmulatorPassword' };
 
 export function signInPage({ go }) {
-  const email = field('E-mail', { name: 'email', type: 'email', autocomplete: 'username', required: true });
+  const email = field('E-mail', { name: 'email', type: 'email', autocomplete: 'username', required: true, 'data-focus': true });
   const password = field('Password', { name: 'password', type: 'password', autocomplete: 'current-password', required: true });
   const problem = el('p', { role: 'alert', class: 'problem' });
   const submit = el('button', { class: 'primary', type: 'submit' }, 'Sign in');
