@@ -33,6 +33,7 @@ type emulator struct {
 	attempt      int
 	since        time.Time // the start, or the stop, was asked for
 	cause        error     // of the failure that is being dealt with
+	noted        []string  // notes that the user has been told already
 
 	deadline   life
 	deadlineID int

@@ -85,6 +85,7 @@ func (w *fakeWorld) Prepare(ctx context.Context) (*Boot, error) {
 		Launch:      m.launch,
 		DialMonitor: m.dialMonitor,
 		DialAgent:   m.dialAgent,
+		Notes:       []string{"slow, but works"},
 		Explain:     func() string { return "serial: its last words" },
 		Close:       sync.OnceValue(func() error { w.count(&w.boots, -1); return nil }),
 	}, nil

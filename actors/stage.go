@@ -67,7 +67,10 @@ func (e *emulator) prepared(c actor.Context, p *prepared) {
 	}
 	e.boot = p.boot
 	for _, note := range p.boot.Notes {
-		e.notice(c, note)
+		if !slices.Contains(e.noted, note) { // the next generation finds the same
+			e.noted = append(e.noted, note)
+			e.notice(c, note)
+		}
 	}
 	e.step(c, lifecycle.Prepared{})
 }

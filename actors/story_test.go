@@ -21,7 +21,7 @@ func TestColdStartAndCleanStop(t *testing.T) {
 		if end := p.end(); end.State != "stopped" || end.Cause.Err != nil {
 			t.Errorf("ended %s, %v", end.State, end.Cause.Err)
 		}
-		p.story("preparing", "cold-booting", "probing", "backend healthy", "dashboard healthy", "ready", "stopping", "stopped")
+		p.story("preparing", "notice: slow, but works", "cold-booting", "probing", "backend healthy", "dashboard healthy", "ready", "stopping", "stopped")
 	})
 }
 
