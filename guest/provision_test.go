@@ -68,6 +68,15 @@ func TestFirstBootIsStopped(t *testing.T) {
 	}
 }
 
+func TestFirstBootStandsStill(t *testing.T) {
+	defer func(limit time.Duration) { stallLimit = limit }(stallLimit)
+	stallLimit = 50 * time.Millisecond
+	err := testBuilder(t, nil).firstBoot(t.Context(), []string{"-c", "echo rcu stall; exec sleep 60"})
+	if !errors.Is(err, errStalled) || !strings.Contains(err.Error(), "rcu stall") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestLastLines(t *testing.T) {
 	last := &tail{limit: 64}
 	for _, text := range []string{"dropped\n", "one\r\n", "\n\x1b[1mtwo\x1b[0m\r\n"} {

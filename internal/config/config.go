@@ -66,7 +66,7 @@ const (
 	defaultRAMMiB = 4096
 	minRAMMiB     = 512     // less does not boot the reference image
 	maxRAMMiB     = 1 << 20 // 1 TiB: a typing error, not a wish
-	defaultCPUs   = 4
+	mostCPUs      = 4       // by default, and no more than the host has: see defaultCPUs
 	maxCPUs       = 128
 
 	minPrefix = 11  // 1101 is the first guest port that needs no privilege
@@ -83,7 +83,7 @@ func FromEnv(lookup func(string) (string, bool)) (Config, error) {
 	c := Config{
 		Arch:                 env.arch("EMULATOR_ARCH", hostArch()),
 		RAMMiB:               env.mebibytes("EMULATOR_RAM", defaultRAMMiB, minRAMMiB, maxRAMMiB),
-		CPUs:                 env.number("EMULATOR_CPUS", defaultCPUs, 1, maxCPUs),
+		CPUs:                 env.number("EMULATOR_CPUS", defaultCPUs(), 1, maxCPUs),
 		Ports:                readPorts(env),
 		ReadyTimeout:         env.seconds("EMULATOR_READY_TIMEOUT", defaultReadyTimeout),
 		SnapshotReadyTimeout: env.seconds("EMULATOR_SNAPSHOT_READY_TIMEOUT", defaultSnapshotReadyTimeout),
@@ -108,6 +108,10 @@ func hostArch() string {
 	}
 	return "amd64"
 }
+
+// defaultCPUs is the number of vCPUs unless one is given: the product's four, or as many as the host has. A guest under
+// emulation whose vCPUs have to take turns on the host's cores is slower, and its timers can stop (docs/decisions/0007).
+func defaultCPUs() int { return min(mostCPUs, runtime.NumCPU()) }
 
 func readPorts(env *reader) Ports {
 	var p Ports

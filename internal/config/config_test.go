@@ -30,7 +30,7 @@ func defaults() config.Config {
 	}
 	return config.Config{
 		Home: "/home/u/.stack/emulator", ImageDir: "/home/u/.stack/emulator/images", RunDir: "/home/u/.stack/emulator/run",
-		Arch: arch, RAMMiB: 4096, CPUs: 4, PortPrefix: 81,
+		Arch: arch, RAMMiB: 4096, CPUs: min(4, runtime.NumCPU()), PortPrefix: 81,
 		Ports:        config.Ports{Dashboard: 26700, Backend: 26701, Storage: 26702, Mail: 26703},
 		ReadyTimeout: 240 * time.Second, SnapshotReadyTimeout: 45 * time.Second,
 	}

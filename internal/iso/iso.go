@@ -8,14 +8,12 @@ package iso
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 
 	"github.com/diskfs/go-diskfs/backend/file"
 	"github.com/diskfs/go-diskfs/filesystem/iso9660"
-	"github.com/google/renameio/v2"
 )
 
 // blockSize is ISO 9660's sector in bytes.
@@ -115,22 +113,21 @@ func build(image, tree, label string) (err error) {
 	return wholeBlocks(out)
 }
 
-// wholeBlocks rounds the file up: the last path table is written unpadded, and a disk has no half sectors.
+// wholeBlocks rounds the file up (the last path table is written unpadded, and a disk has no half sectors) and syncs it.
 func wholeBlocks(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	return f.Truncate((info.Size() + blockSize - 1) / blockSize * blockSize)
-}
-
-func publish(image, path string) error {
-	data, err := os.ReadFile(image)
-	if err != nil {
+	if err := f.Truncate((info.Size() + blockSize - 1) / blockSize * blockSize); err != nil {
 		return err
 	}
-	// renameio syncs the file before the rename; the directory is synced here, so that the name survives a crash too.
-	if err := renameio.WriteFile(path, data, fs.FileMode(0o600), renameio.WithTempDir(filepath.Dir(path))); err != nil {
+	return f.Sync()
+}
+
+// publish gives the image, which is on stable storage, its name, and makes that name survive a crash too.
+func publish(image, path string) error {
+	if err := os.Rename(image, path); err != nil {
 		return err
 	}
 	dir, err := os.Open(filepath.Dir(path))

@@ -38,11 +38,15 @@ func TestWriteReadsBack(t *testing.T) {
 
 func TestWriteReplaces(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "disk.iso")
+	if err := os.WriteFile(path, []byte("anybody may read this"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for _, text := range []string{"old\n", "new\n"} {
 		files := map[string][]byte{"runtime.env": []byte(text)}
 		if err := Write(path, "STACKCFG", files); err != nil {
 			t.Fatal(err)
 		}
+		expectOwnerOnly(t, path)
 		expectRockRidge(t, path, "STACKCFG", files)
 	}
 }
