@@ -20,11 +20,12 @@ func TestSignInInABrowser(t *testing.T) {
 	css := func(selector string) chromedp.CSS { return chromedp.CSS(selector) }
 	email, password, submit := css(`input[name=email]`), css(`input[name=password]`), css(`button[type=submit]`)
 
-	page.do("a wrong password", chromedp.Navigate(e.url("DASHBOARD", "/handler/sign-in")),
-		chromedp.WaitVisible(email), chromedp.SendKeys(email, "local-emulator@stack-auth.com"), chromedp.SendKeys(password, "wrong"),
-		chromedp.Click(submit), chromedp.WaitVisible(css(`[role=alert]:not(:empty)`)))
-	page.do("the right one", chromedp.SetValue(password, ""), chromedp.SendKeys(password, "LocalEmulatorPassword"),
-		chromedp.Click(submit), chromedp.WaitVisible(css(`ul.projects`)))
+	signIn := func(as string) []chromedp.Action[chromedp.Void] {
+		return []chromedp.Action[chromedp.Void]{chromedp.Navigate(e.url("DASHBOARD", "/handler/sign-in")), chromedp.WaitVisible(email),
+			chromedp.SendKeys(email, "local-emulator@stack-auth.com"), chromedp.SendKeys(password, as), chromedp.Click(submit)}
+	}
+	page.do("a wrong password", append(signIn("wrong"), chromedp.WaitVisible(css(`[role=alert]:not(:empty)`)))...)
+	page.do("the right one", append(signIn("LocalEmulatorPassword"), chromedp.WaitVisible(css(`ul.projects`)))...)
 	if heading := page.text(`h1`); heading != "Projects" {
 		t.Errorf("heading %q", heading)
 	}
