@@ -29,11 +29,8 @@ func TestSignInInABrowser(t *testing.T) {
 	if heading := page.text(`h1`); heading != "Projects" {
 		t.Errorf("heading %q", heading)
 	}
-	page.do("a new project", chromedp.SendKeys(css(`input[name=name]`), "Made in a browser"), chromedp.Click(submit),
-		chromedp.WaitVisible(css(`ul.projects li:first-child h2`)))
-	if name := page.text(`ul.projects li:first-child h2`); name != "Made in a browser" {
-		t.Errorf("project %q", name)
-	}
+	page.do("a new project", chromedp.SendKeys(css(`input[name=name]`), "Made in a browser"), chromedp.Click(submit))
+	page.until(`document.querySelector("ul.projects li:first-child h2")?.textContent === "Made in a browser"`)
 	page.do("its keys", chromedp.Click(css(`ul.projects li:first-child button[aria-controls$=keys]`)),
 		chromedp.WaitVisible(css(`ul.projects li:first-child code.key`)))
 	if key := page.text(`ul.projects li:first-child code.key`); !strings.HasPrefix(key, "pck_") {
@@ -76,6 +73,16 @@ func (p page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.Fatalf("%s: %v", what, err)
+	}
+}
+
+// until waits until a JavaScript expression is true.
+func (p page) until(expression string) {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, pageLimit)
+	defer cancel()
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](expression)); err != nil {
+		p.Fatalf("%s: %v", expression, err)
 	}
 }
 
