@@ -62,10 +62,10 @@ func (e *emulator) Receive(c actor.Context) {
 		// The monitor tells when it can be talked to.
 	case *messages.MonitorReady:
 		e.monitorOpen = true
-		e.agent.Tell(c, &messages.AgentPort{Open: m.Agent})
 		e.step(c, lifecycle.MonitorUp{})
+		e.agentPort(c, m.Agent)
 	case *messages.AgentPort:
-		e.agent.Tell(c, m)
+		e.agentPort(c, m.Open)
 	case *messages.AgentReady:
 		// Needed for the shutdown only; a guest without an agent has its power button.
 	case *messages.ServiceChanged:
@@ -152,6 +152,14 @@ func (e *emulator) entered(c actor.Context, f lifecycle.Enter) {
 		changed.Services = append(changed.Services, e.boot.Services...)
 	}
 	e.fleet.Tell(c, changed)
+}
+
+// agentPort passes the news on. A guest that opens the port has come through its kernel's start.
+func (e *emulator) agentPort(c actor.Context, open bool) {
+	e.agent.Tell(c, &messages.AgentPort{Open: open})
+	if open {
+		e.step(c, lifecycle.GuestUp{})
+	}
 }
 
 // serviceChanged passes the news on. A service that falls ill may be ill alone, or QEMU may have stopped running the guest:

@@ -57,8 +57,8 @@ func TestFailuresOfAStart(t *testing.T) {
 		{"a port is taken", &fakeWorld{prepareErr: errors.New("port 26700: taken")}, "default: port 26700: taken"},
 		{"preparing takes for ever", &fakeWorld{prepareFor: time.Hour}, "default: preparing: no success within 2m0s"},
 		{"QEMU cannot be started", &fakeWorld{launchErr: errors.New("exec: not found")}, "default: machine: exec: not found"},
-		{"the services never answer", &fakeWorld{bootFor: 24 * time.Hour},
-			"no success within 4m0s: backend (connection reset), dashboard (connection reset)\nserial: its last words"},
+		{"the guest stands still", &fakeWorld{bootFor: 24 * time.Hour},
+			"a sign of life of the guest: no success within 1m40s: backend (connection reset), dashboard (connection reset)\nserial: its last words"},
 		{"one service stays ill", &fakeWorld{onProbe: ill("dashboard")}, "no success within 4m0s: dashboard (HTTP 503)\nserial: its last words"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

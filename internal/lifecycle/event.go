@@ -14,6 +14,8 @@ type (
 	PrepareFailed struct{ Err error }
 	// MonitorUp says that QEMU runs and its monitor answers.
 	MonitorUp struct{}
+	// GuestUp says that the guest has given a sign of life: its agent has opened its port.
+	GuestUp struct{}
 	// Healthy says that every service of the profile has answered as it should.
 	Healthy struct{}
 	// Died says that the QEMU process is gone. Misconfigured marks an exit which another try would only repeat;
@@ -43,6 +45,7 @@ func (Start) event()          {}
 func (Prepared) event()       {}
 func (PrepareFailed) event()  {}
 func (MonitorUp) event()      {}
+func (GuestUp) event()        {}
 func (Healthy) event()        {}
 func (Died) event()           {}
 func (StageFailed) event()    {}

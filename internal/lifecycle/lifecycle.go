@@ -64,7 +64,8 @@ func (r Rung) String() string { return rungNames[r] }
 type Policy struct {
 	PrepareTimeout time.Duration    // for files, accelerator probe and the end of a predecessor's VM
 	BootTimeout    time.Duration    // from QEMU's start to the first answer of its monitor
-	ReadyTimeout   time.Duration    // from there until every service is healthy (EMULATOR_READY_TIMEOUT)
+	GuestTimeout   time.Duration    // from there until the guest gives a sign of life
+	ReadyTimeout   time.Duration    // from the monitor's or the guest's first answer until every service is healthy (EMULATOR_READY_TIMEOUT)
 	RungTimeouts   [3]time.Duration // how long the agent, ACPI and quit rungs may take; kill needs none
 	DrainTimeout   time.Duration    // for the children of a lost generation to be gone
 	MaxDeaths      int              // generations that may be lost inside Window before the instance is failed
@@ -75,11 +76,13 @@ type Policy struct {
 // DefaultPolicy holds for every instance unless the user configures otherwise.
 //
 // A guest under TCG needs about 5 s for its own shutdown; 40 s leave room for a loaded machine. ACPI is tried for guests
-// whose agent is gone, so it gets most of that again. QEMU answers quit within milliseconds unless it hangs.
+// whose agent is gone, so it gets most of that again. A guest opens its agent's port 6 s after its start under TCG and 40 s on
+// a host that has four times too much to do; one that has not done so by GuestTimeout stands still (docs/decisions/0007). QEMU answers quit within milliseconds unless it hangs.
 func DefaultPolicy() Policy {
 	return Policy{
 		PrepareTimeout: 2 * time.Minute,
 		BootTimeout:    30 * time.Second,
+		GuestTimeout:   100 * time.Second,
 		ReadyTimeout:   240 * time.Second,
 		RungTimeouts:   [3]time.Duration{RungAgent: 40 * time.Second, RungACPI: 30 * time.Second, RungQuit: 5 * time.Second},
 		DrainTimeout:   20 * time.Second,
@@ -96,6 +99,7 @@ type Instance struct {
 
 	deaths []time.Time // lost generations inside the window
 	causes []error     // why, in the same order, for the final error
+	alive  bool        // the guest of this generation has given a sign of life
 	fatal  bool        // the last cause is not mended by another try
 
 	stopping bool // a stop was asked for: Drained ends in Stopped

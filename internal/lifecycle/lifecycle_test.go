@@ -77,11 +77,17 @@ func at(t *testing.T, s State) *Instance {
 }
 
 func TestColdStart(t *testing.T) {
-	check(t, story(New(DefaultPolicy()), t0, good...),
+	check(t, story(New(DefaultPolicy()), t0, Start{}, Prepared{}, MonitorUp{}, GuestUp{}, GuestUp{}, Healthy{}, GuestUp{}),
 		"preparing", "deadline 2m0s", "prepare",
 		"cold-booting", "deadline 30s", "boot",
-		"probing", "deadline 4m0s", "probe",
+		"probing", "deadline 1m40s", "probe",
+		"deadline 4m0s",
 		"ready", "disarm")
+}
+
+// A sign of life that is ahead of the monitor's first answer counts.
+func TestEarlySignOfLife(t *testing.T) {
+	check(t, story(at(t, ColdBooting), t0, GuestUp{}, MonitorUp{}), "probing", "deadline 4m0s", "probe")
 }
 
 func TestShutdownLadder(t *testing.T) {
@@ -155,6 +161,9 @@ func TestFailures(t *testing.T) {
 			[]string{"draining", "deadline 20s", "drain", "failed", "disarm", "finish boom"}},
 		{"QEMU refuses its command line", ColdBooting, []Event{Died{Err: errBoom, Misconfigured: true}, Drained{}},
 			[]string{"draining", "deadline 20s", "drain", "failed", "disarm", "finish boom"}},
+		{"the guest stands still, and so does the next one", Probing, []Event{DeadlinePassed{errBoom}, Drained{}, BackoffOver{}, Prepared{}, MonitorUp{}},
+			[]string{"draining", "deadline 20s", "drain", "backoff", "disarm", "wait 500ms", "preparing", "deadline 2m0s", "prepare",
+				"cold-booting", "deadline 30s", "boot", "probing", "deadline 1m40s", "probe"}},
 		{"services never healthy", Probing, []Event{DeadlinePassed{errBoom}, Drained{}},
 			[]string{"draining", "deadline 20s", "drain", "backoff", "disarm", "wait 500ms"}},
 		{"monitor lost for good", Ready, []Event{StageFailed{errBoom}, Died{Err: errBoom}, Drained{}, BackoffOver{}},
@@ -168,7 +177,7 @@ func TestFailures(t *testing.T) {
 
 // Every event in every state: nothing panics, a final state stays, and a stop always leads to an end.
 func TestEveryEventInEveryState(t *testing.T) {
-	events := []Event{Start{}, Prepared{}, PrepareFailed{errBoom}, MonitorUp{}, Healthy{}, Died{Err: errBoom}, Died{PoweredOff: true}, StageFailed{errBoom},
+	events := []Event{Start{}, Prepared{}, PrepareFailed{errBoom}, MonitorUp{}, GuestUp{}, Healthy{}, Died{Err: errBoom}, Died{PoweredOff: true}, StageFailed{errBoom},
 		DeadlinePassed{errBoom}, Drained{}, BackoffOver{}, Stop{}, Stop{Kill: true}, RungFailed{RungAgent, errBoom}, RungFailed{RungQuit, errBoom}}
 	for s := Absent; s <= Failed; s++ {
 		for _, ev := range events {

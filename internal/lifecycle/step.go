@@ -35,6 +35,7 @@ func (i *Instance) Step(now time.Time, ev Event) []Effect {
 }
 
 func (i *Instance) prepare() []Effect {
+	i.alive = false
 	return i.enter(Preparing, Arm{i.policy.PrepareTimeout, "preparing"}, Prepare{})
 }
 
@@ -57,7 +58,13 @@ func (i *Instance) running(now time.Time, ev Event) []Effect {
 	switch ev := ev.(type) {
 	case MonitorUp: // also after a restart of the monitor's actor: then it is no news
 		if i.state == ColdBooting {
-			return i.enter(Probing, Arm{i.policy.ReadyTimeout, "the services to become healthy"}, Probe{})
+			return i.enter(Probing, i.awaitGuest(), Probe{})
+		}
+	case GuestUp: // it may be ahead of MonitorUp, and comes again when the guest's agent is restarted
+		news := !i.alive
+		i.alive = true
+		if news && i.state == Probing {
+			return []Effect{i.awaitGuest()}
 		}
 	case Healthy: // also after a restart of the prober
 		if i.state == Probing {
@@ -76,6 +83,14 @@ func (i *Instance) running(now time.Time, ev Event) []Effect {
 		return i.lost(now, ev.Err)
 	}
 	return nil
+}
+
+// awaitGuest is the deadline of what the guest owes next: a sign of life, then its services.
+func (i *Instance) awaitGuest() Arm {
+	if i.alive {
+		return Arm{i.policy.ReadyTimeout, "the services to become healthy"}
+	}
+	return Arm{min(i.policy.GuestTimeout, i.policy.ReadyTimeout), "a sign of life of the guest"}
 }
 
 // lost records a lost generation and takes down what is left of it.
