@@ -15,7 +15,8 @@ import (
 // agent owns the guest-agent channel of one machine. The channel accepts bytes long before a guest listens, so the agent
 // waits for AgentPort and then proves by a sync that somebody is there.
 //
-// Parent: an emulator. In: AgentPort, PowerOffGuest. Out: AgentReady, RungRefused. It fails when an open port does not
+// Parent: an emulator. In: AgentPort, RefreshGuest, QuietGuest, PowerOffGuest. Out: AgentReady, GuestRefreshed or
+// RefreshFailed, GuestQuiet, RungRefused. It fails when an open port does not
 // answer in time.
 type agent struct {
 	life
@@ -28,11 +29,24 @@ type agent struct {
 // syncTimeout is generous: the first answer after a boot waits for a guest under TCG that is starting everything else.
 const syncTimeout = 30 * time.Second
 
+// How long a guest may take to be brought up to date, of which the restart of its servers is by far the most, and to be
+// made ready for being saved.
+const (
+	refreshTimeout = 25 * time.Second
+	quietTimeout   = 15 * time.Second
+)
+
 var errNotConnected = errors.New("not connected")
 
 type synced struct {
 	conn AgentConn
 	err  error
+}
+
+// answered is what the guest has answered, as the emulator is to be told.
+type answered struct {
+	answer messages.Emulator
+	err    error
 }
 
 // Close ends a channel that nobody is left to own.
@@ -51,6 +65,12 @@ func (a *agent) Receive(c actor.Context) {
 		a.port(c, m.Open)
 	case *synced:
 		a.synced(c, m)
+	case *messages.RefreshGuest:
+		a.refresh(c)
+	case *messages.QuietGuest:
+		a.quiet(c)
+	case *answered:
+		a.emulator.Tell(c, m.answer)
 	case *messages.PowerOffGuest:
 		a.powerOff(c)
 	case *messages.RungRefused: // by our own command, from off the mailbox
@@ -97,6 +117,48 @@ func (a *agent) synced(c actor.Context, m *synced) {
 	a.emulator.Tell(c, &messages.AgentReady{})
 }
 
+func (a *agent) refresh(c actor.Context) {
+	failed := func(err error) *answered {
+		return &answered{&messages.RefreshFailed{Cause: messages.Cause{Err: fmt.Errorf("agent: %w", err)}}, err}
+	}
+	conn := a.conn
+	if conn == nil {
+		a.emulator.Tell(c, failed(errNotConnected).answer)
+		return
+	}
+	a.run(c, func(ctx context.Context) any {
+		ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+		defer cancel()
+		result, err := conn.Refresh(ctx)
+		if err != nil {
+			return failed(err)
+		}
+		done := &messages.GuestRefreshed{}
+		for _, s := range result.Steps {
+			done.Steps = append(done.Steps, messages.RefreshStep{Name: s.Name, Took: s.Took})
+		}
+		return &answered{answer: done}
+	})
+}
+
+func (a *agent) quiet(c actor.Context) {
+	conn := a.conn
+	if conn == nil {
+		a.emulator.Tell(c, &messages.GuestQuiet{Cause: messages.Cause{Err: fmt.Errorf("agent: %w", errNotConnected)}})
+		return
+	}
+	a.run(c, func(ctx context.Context) any {
+		ctx, cancel := context.WithTimeout(ctx, quietTimeout)
+		defer cancel()
+		m := &messages.GuestQuiet{}
+		err := conn.Quiet(ctx)
+		if err != nil {
+			m.Cause.Err = fmt.Errorf("agent: %w", err)
+		}
+		return &answered{m, err}
+	})
+}
+
 func (a *agent) powerOff(c actor.Context) {
 	refused := func(err error) *messages.RungRefused {
 		return &messages.RungRefused{Rung: lifecycle.RungAgent.String(), Cause: messages.Cause{Err: fmt.Errorf("agent: %w", err)}}
@@ -124,3 +186,5 @@ func (a *agent) hangUp() {
 }
 
 func (m *synced) failure() error { return m.err }
+
+func (m *answered) failure() error { return m.err }

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -15,9 +16,10 @@ import (
 //
 // What may happen in which state, and what follows, is lifecycle.Instance: a pure state machine that this actor feeds with
 // what it hears ([emulator.Receive]) and whose effects it carries out ([emulator.perform]). Read the two from top to bottom
-// for the story of a start. The children of a generation, their failures and their end are in generation.go.
+// for the story of a start. What a start begins with is in stage.go, snapshots and sessions are in warm.go, and the children of
+// a generation, their failures and their end in generation.go.
 //
-// Parent: the fleet. In: Launch, Shutdown, and what its children tell. Out: StateChanged, ServiceChanged, Notice, and
+// Parent: the fleet. In: Launch, Shutdown, what its children tell, and the store's answers. Out: StateChanged, ServiceChanged, Notice, and
 // InstanceEnded as its last word. It holds the instance's lock from its first preparation until it has stopped.
 type emulator struct {
 	life
@@ -27,9 +29,12 @@ type emulator struct {
 	log   *msglog.Log
 	fleet Ref[messages.Fleet]
 
+	store Ref[messages.Store]
+
+	captureOnly  bool // its end is a snapshot: nobody is served
 	machineState *lifecycle.Instance
 	instance     Instance // nil until it could be opened
-	boot         *Boot    // of the present generation; nil without one
+	boot         *Boot    // of the present generation, or of the last one; nil without one
 	attempt      int
 	since        time.Time // the start, or the stop, was asked for
 	cause        error     // of the failure that is being dealt with
@@ -48,14 +53,27 @@ func (e *emulator) Receive(c actor.Context) {
 	case *actor.Started:
 		e.life, e.deadline = newLife(), newLife()
 	case *messages.Launch:
-		e.since = time.Now()
-		e.step(c, lifecycle.Start{})
+		e.since, e.captureOnly = time.Now(), m.CaptureOnly
+		e.step(c, lifecycle.Start{CaptureOnly: m.CaptureOnly})
 	case *messages.Shutdown:
 		if st := e.machineState.State(); st != lifecycle.Stopping {
 			e.since = time.Now()
 		}
 		e.step(c, lifecycle.Stop{Kill: m.Kill})
 
+	case *surveyed:
+		e.surveyed(c, m)
+	case *messages.CaptureAwaited:
+		e.notice(c, "waits for another process that captures a snapshot")
+	case *messages.SnapshotBroken:
+		e.warn(c, m.Cause.Err.Error())
+	case *messages.SnapshotGranted:
+		e.prepareFrom(c, Choice{Snapshot: m})
+	case *messages.CaptureGranted:
+		e.notice(c, captureReason(m.Why))
+		e.prepareFrom(c, Choice{Capture: m})
+	case *messages.SnapshotDenied:
+		e.denied(c, m.Cause.Err)
 	case *prepared:
 		e.prepared(c, m)
 	case *messages.MachineStarted:
@@ -67,11 +85,32 @@ func (e *emulator) Receive(c actor.Context) {
 	case *messages.AgentPort:
 		e.agentPort(c, m.Open)
 	case *messages.AgentReady:
-		// Needed for the shutdown only; a guest without an agent has its power button.
+		e.agentReady(c)
+	case *messages.StateLoaded:
+		e.step(c, lifecycle.Loaded{})
+	case *messages.GuestRefreshed:
+		e.step(c, lifecycle.Refreshed{})
+	case *messages.RefreshFailed:
+		e.refreshFailed(c, m.Cause.Err)
+	case *messages.PortsOpened:
+		e.step(c, lifecycle.PortsOpened{})
 	case *messages.ServiceChanged:
 		e.serviceChanged(c, m)
 	case *messages.AllHealthy:
 		e.step(c, lifecycle.Healthy{})
+
+	case *messages.GuestQuiet:
+		e.guestQuiet(c, m.Cause.Err)
+	case *messages.StateSaved:
+		e.step(c, lifecycle.Saved{})
+	case *messages.StageFailed:
+		e.stageFailed(c, m)
+	case *sealed:
+		e.sealed(c, m.err)
+	case *messages.SnapshotPublished:
+		e.sealed(c, m.Cause.Err)
+	case *confirmed:
+		e.confirmed(c, m)
 
 	case *messages.GuestShutdown:
 		e.wentDown = m
@@ -113,15 +152,29 @@ func (e *emulator) perform(c actor.Context, effect lifecycle.Effect) {
 	case lifecycle.Disarm:
 		e.disarm()
 	case lifecycle.Prepare:
-		e.prepare(c)
+		e.prepare(c, f)
 	case lifecycle.Boot:
 		e.spawnMachine(c)
 		e.spawnMonitor(c)
 		e.spawnAgent(c)
+	case lifecycle.Load:
+		e.monitor.Tell(c, &messages.LoadState{})
+	case lifecycle.Refresh:
+		e.refresh(c)
+	case lifecycle.OpenPorts:
+		e.monitor.Tell(c, &messages.OpenPorts{})
 	case lifecycle.Probe:
 		e.spawnProber(c)
+	case lifecycle.Confirm:
+		e.confirm(c)
+	case lifecycle.Fallback:
+		e.fallback(c, f)
 	case lifecycle.Wait:
 		e.after(c, f.For, &backoffOver{})
+	case lifecycle.Save:
+		e.agent.Tell(c, &messages.QuietGuest{})
+	case lifecycle.Seal:
+		e.seal(c)
 	case lifecycle.Shutdown:
 		e.shutdown(c, f.Rung)
 	case lifecycle.Drain:
@@ -133,9 +186,18 @@ func (e *emulator) perform(c actor.Context, effect lifecycle.Effect) {
 
 func (e *emulator) step(c actor.Context, ev lifecycle.Event) {
 	e.cause = causeOf(ev)
-	for _, effect := range e.machineState.Step(time.Now(), ev) {
+	effects := e.machineState.Step(time.Now(), ev)
+	if slices.ContainsFunc(effects, fallsBack) {
+		e.cause = nil // fallback tells it, once
+	}
+	for _, effect := range effects {
 		e.perform(c, effect)
 	}
+}
+
+func fallsBack(effect lifecycle.Effect) bool {
+	f, ok := effect.(lifecycle.Fallback)
+	return ok && !f.Final
 }
 
 // entered tells of a new state. Preparing begins a new attempt, with a correlation id of its own.
@@ -145,6 +207,9 @@ func (e *emulator) entered(c actor.Context, f lifecycle.Enter) {
 		setAttempt(c, e.attemptID())
 	}
 	changed := &messages.StateChanged{Instance: e.name, Attempt: e.attemptID(), From: f.From.String(), To: f.To.String(), Since: time.Since(e.since)}
+	if f.To == lifecycle.Ready {
+		changed.How = e.boot.Way.String()
+	}
 	if f.To == lifecycle.Draining {
 		changed.Cause = messages.Cause{Err: e.path(e.cause)}
 	}
@@ -157,9 +222,11 @@ func (e *emulator) entered(c actor.Context, f lifecycle.Enter) {
 // agentPort passes the news on. A guest that opens the port has come through its kernel's start.
 func (e *emulator) agentPort(c actor.Context, open bool) {
 	e.agent.Tell(c, &messages.AgentPort{Open: open})
-	if open {
-		e.step(c, lifecycle.GuestUp{})
+	if !open {
+		e.agentUp = false
+		return
 	}
+	e.step(c, lifecycle.GuestUp{})
 }
 
 // serviceChanged passes the news on. A service that falls ill may be ill alone, or QEMU may have stopped running the guest:
@@ -185,14 +252,18 @@ func (e *emulator) shutdown(c actor.Context, rung lifecycle.Rung) {
 
 func (e *emulator) diskFault(c actor.Context, m *messages.DiskFault) {
 	if m.NoSpace {
-		e.notice(c, "the disk is full: the guest is paused until there is room")
+		e.warn(c, "the disk is full: the guest is paused until there is room")
 		return
 	}
-	e.notice(c, fmt.Sprintf("the guest's disk had an error (%s)", m.Operation))
+	e.warn(c, fmt.Sprintf("the guest's disk had an error (%s)", m.Operation))
 }
 
-func (e *emulator) notice(c actor.Context, warning string) {
-	e.fleet.Tell(c, &messages.Notice{Instance: e.name, Warning: true, Text: warning})
+func (e *emulator) notice(c actor.Context, text string) {
+	e.fleet.Tell(c, &messages.Notice{Instance: e.name, Text: text})
+}
+
+func (e *emulator) warn(c actor.Context, text string) {
+	e.fleet.Tell(c, &messages.Notice{Instance: e.name, Warning: true, Text: text})
 }
 
 // path puts the instance's name before an error, so that the whole reads as one path.

@@ -16,9 +16,12 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"github.com/stackemu/stackemu/internal/guestapi"
 	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/internal/snapshot"
 	"github.com/stackemu/stackemu/messages"
 	"github.com/stackemu/stackemu/qemu"
+	"github.com/stackemu/stackemu/qemu/qemutest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,13 +38,24 @@ type fakeWorld struct {
 	launchErr           error
 	refuse              error         // QEMU ends with it at once
 	bootFor             time.Duration // until the guest's agent and services answer
-	deafAgent           bool          // the agent's port never opens
+	agentLeaves         bool          // its port is closed before the guest is asked to shut down
 	agentIgnores        bool          // guest-shutdown is accepted, and nothing happens
 	acpiIgnores         bool          // so is the power button
 	quitHangs           bool          // QMP does not answer a quit
 	onProbe             func(service string) error
 
+	warm       bool // snapshots and sessions can be taken
+	captureErr error
+	loadErr    error
+	refreshErr func(attempt int) error // of the refreshes of one machine; nil for none
+	portErr    error
+	saveErr    error
+	sealErr    error
+
 	mu       sync.Mutex
+	ownDisk  bool // somebody could have written to it
+	session  bool // a session is saved
+	confirms int
 	machines []*fakeMachine
 	opened   int // instances that are held
 	boots    int // boots that are not closed
@@ -65,27 +79,51 @@ func (w *fakeWorld) count(n *int, by int) {
 
 func (w *fakeWorld) MessagesLog() string { return filepath.Join(w.dir, "messages.jsonl") }
 
-func (w *fakeWorld) Prepare(ctx context.Context) (*Boot, error) {
+func (w *fakeWorld) OpenCapture(ctx context.Context) (Instance, error) { return w.Open(ctx, "") }
+
+func (w *fakeWorld) Snapshots() *snapshot.Store {
+	return snapshot.Open(filepath.Join(w.dir, "snapshots"))
+}
+
+// fakeParts is what decides whether a snapshot fits here.
+func fakeParts() snapshot.Parts {
+	return snapshot.Parts{ImageDigest: "sha256:00", Layout: qemu.Default(qemu.AMD64, 128, 1), Format: snapshot.Lazy, Version: snapshot.Version}
+}
+
+func (w *fakeWorld) Survey(ctx context.Context, limits lifecycle.Prepare) (Survey, error) {
 	select {
 	case <-time.After(w.prepareFor):
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return Survey{}, context.Cause(ctx)
 	}
 	if w.prepareErr != nil {
-		return nil, w.prepareErr
+		return Survey{}, w.prepareErr
 	}
+	s := Survey{Notes: []string{"slow, but works"}}
+	if w.warm && !limits.Cold && !w.ownDisk {
+		s.Want = &messages.WantSnapshot{Parts: fakeParts(), Key: fakeParts().Key(), MayCapture: !limits.Captured}
+	}
+	return s, nil
+}
+
+func (w *fakeWorld) Prepare(_ context.Context, choice Choice) (*Boot, error) {
 	m := &fakeMachine{world: w, born: time.Now(), done: make(chan struct{}), launched: make(chan struct{}), closed: make(chan struct{})}
+	m.choose(choice)
 	w.count(&w.boots, 1)
 	check := func(service string) Check {
 		return Check{service, func(ctx context.Context) error { return m.probe(ctx, service) }}
 	}
 	return &Boot{
+		Way:         m.way,
+		Sessions:    w.warm,
 		Services:    []messages.Service{{Name: "backend", URL: "http://localhost:26701"}, {Name: "dashboard", URL: "http://localhost:26700"}},
 		Checks:      []Check{check("backend"), check("dashboard")},
 		Launch:      m.launch,
 		DialMonitor: m.dialMonitor,
 		DialAgent:   m.dialAgent,
-		Notes:       []string{"slow, but works"},
+		Confirm:     func() error { w.count(&w.confirms, 1); return nil },
+		Seal:        m.seal,
+		Manifest:    func() snapshot.Manifest { return snapshot.Manifest{} },
 		Explain:     func() string { return "serial: its last words" },
 		Close:       sync.OnceValue(func() error { w.count(&w.boots, -1); return nil }),
 	}, nil
@@ -101,7 +139,9 @@ func (w *fakeWorld) last() *fakeMachine {
 // fakeMachine is a QEMU with a guest in it.
 type fakeMachine struct {
 	world    *fakeWorld
-	born     time.Time // when it was prepared
+	way      lifecycle.Way
+	kept     *messages.CaptureGranted // what it is captured into
+	born     time.Time                // when it was prepared
 	launched chan struct{}
 
 	mu     sync.Mutex
@@ -112,6 +152,19 @@ type fakeMachine struct {
 	closed chan struct{} // the monitor's end, after its last event
 	open   bool          // the guest's agent has opened its port
 	hung   bool          // does not negotiate any more
+	paused bool
+	asks   int // for a refresh
+}
+
+func (m *fakeMachine) choose(choice Choice) {
+	m.kept = choice.Capture
+	switch {
+	case choice.Capture != nil:
+		m.way = lifecycle.Capture
+	case choice.Snapshot != nil || m.world.session:
+		m.way = lifecycle.Resume
+	}
+	m.world.session = false // it is used once, whatever becomes of it
 }
 
 func (m *fakeMachine) launch() (Process, error) {
@@ -126,17 +179,19 @@ func (m *fakeMachine) launch() (Process, error) {
 		m.die(m.world.refuse)
 		return m, nil
 	}
-	if !m.world.deafAgent {
+	if m.way != lifecycle.Resume {
 		time.AfterFunc(m.world.bootFor, m.openAgent)
 	}
 	return m, nil
 }
 
-func (m *fakeMachine) openAgent() {
+func (m *fakeMachine) openAgent() { m.agentPort(true) }
+
+func (m *fakeMachine) agentPort(open bool) {
 	m.mu.Lock()
-	m.open = true
+	m.open = open
 	m.mu.Unlock()
-	m.event("VSERPORT_CHANGE", map[string]any{"open": true, "id": "qga"})
+	m.event("VSERPORT_CHANGE", map[string]any{"open": open, "id": "qga"})
 }
 
 func (m *fakeMachine) PID() int              { return 4242 }
@@ -222,6 +277,44 @@ func (f *fakeMonitor) Status(ctx context.Context) (string, error) {
 	}
 	return "running", nil
 }
+func (f *fakeMonitor) Load(context.Context) error {
+	if err := f.m.world.loadErr; err != nil {
+		return err
+	}
+	f.m.openAgent()
+	return nil
+}
+func (f *fakeMonitor) OpenPorts(context.Context) error {
+	if f.m.way != lifecycle.Capture {
+		f.m.world.ownDisk = true
+	}
+	return f.m.world.portErr
+}
+func (f *fakeMonitor) Save(context.Context) error {
+	if f.m.way == lifecycle.Capture {
+		return errors.Join(f.m.world.captureErr, f.m.store())
+	}
+	return f.m.world.saveErr
+}
+
+// store writes what a capture leaves behind.
+func (m *fakeMachine) store() error {
+	f := m.kept.Files
+	ram, err := os.Create(f.RAM)
+	if err != nil {
+		return err
+	}
+	return errors.Join(ram.Truncate(128<<20), ram.Close(),
+		os.WriteFile(f.State, []byte("devices"), 0o600),
+		os.WriteFile(f.Base, qemutest.Qcow2(""), 0o600),
+		os.WriteFile(f.Disk, qemutest.Qcow2("base.qcow2"), 0o600))
+}
+
+func (m *fakeMachine) seal(context.Context) error {
+	m.world.session = m.world.sealErr == nil
+	return m.world.sealErr
+}
+
 func (f *fakeMonitor) Powerdown(context.Context) error {
 	if !f.m.world.acpiIgnores {
 		f.m.powerOff(true)
@@ -241,8 +334,18 @@ func (m *fakeMachine) dialAgent(context.Context) (AgentConn, error) { return fak
 
 type fakeAgent struct{ m *fakeMachine }
 
-func (f fakeAgent) Sync(context.Context) error { return nil }
-func (f fakeAgent) Close() error               { return nil }
+func (f fakeAgent) Sync(context.Context) error  { return nil }
+func (f fakeAgent) Close() error                { return nil }
+func (f fakeAgent) Quiet(context.Context) error { return nil }
+func (f fakeAgent) Refresh(context.Context) (guestapi.Result, error) {
+	f.m.asks++
+	if f.m.world.refreshErr != nil {
+		if err := f.m.world.refreshErr(f.m.asks); err != nil {
+			return guestapi.Result{}, err
+		}
+	}
+	return guestapi.Result{Steps: []guestapi.Step{{Name: guestapi.StepClock, Took: time.Millisecond}}}, nil
+}
 func (f fakeAgent) Shutdown(context.Context) error {
 	if !f.m.world.agentIgnores {
 		f.m.powerOff(true)
@@ -254,6 +357,9 @@ func (m *fakeMachine) probe(_ context.Context, service string) error {
 	up := m.world.bootFor
 	if service == "dashboard" {
 		up += 300 * time.Millisecond // always the second one
+	}
+	if m.way == lifecycle.Resume {
+		up -= m.world.bootFor
 	}
 	if time.Since(m.born) < up {
 		return errors.New("connection reset")
@@ -311,7 +417,11 @@ func (p *play) observe(m messages.Observer) {
 	defer p.mu.Unlock()
 	switch m := m.(type) {
 	case *messages.StateChanged:
-		p.heard = append(p.heard, strings.TrimSpace(m.To+" "+errText(m.Cause.Err)))
+		to := m.To
+		if m.How == lifecycle.Resume.String() {
+			to += ", resumed"
+		}
+		p.heard = append(p.heard, strings.TrimSpace(to+" "+errText(m.Cause.Err)))
 	case *messages.ServiceChanged:
 		if m.Healthy {
 			p.heard = append(p.heard, m.Service+" healthy")

@@ -13,9 +13,10 @@ import (
 
 // fleet keeps the instances of this process by name.
 //
-// In: StartInstance and StopInstances from the command line, and what the emulators tell, which goes on to the observer
+// In: StartInstance, CaptureSnapshot and StopInstances from the command line, and what the emulators tell, which goes on to the observer
 // as it is. It says FleetIdle when its last instance has ended. An emulator that fails itself (a bug: its children's
-// failures are its own business) is stopped, QEMU included, and reported as failed.
+// failures are its own business) is stopped, QEMU included, and reported as failed. The snapshot store is the fleet's, so that
+// instances share it; its names and the observer's begin with a character that no instance's name has.
 type fleet struct {
 	world    World
 	policy   lifecycle.Policy
@@ -24,6 +25,7 @@ type fleet struct {
 	newLog   func() *msglog.Log // for an instance
 	observe  func(messages.Observer)
 	observer Ref[messages.Observer]
+	store    Ref[messages.Store]
 
 	instances map[string]*member
 	closing   bool
@@ -40,9 +42,12 @@ func (f *fleet) Receive(c actor.Context) {
 	case *actor.Started:
 		f.instances = map[string]*member{}
 		observe := f.observe
-		f.observer = Ref[messages.Observer]{f.spawn(c, "observer", f.log, func() actor.Actor { return observer(observe) })}
+		f.observer = Ref[messages.Observer]{f.spawn(c, "_observer", f.log, func() actor.Actor { return observer(observe) })}
+		f.spawnStore(c)
 	case *messages.StartInstance:
-		f.start(c, m.Instance)
+		f.start(c, m.Instance, &messages.Launch{})
+	case *messages.CaptureSnapshot:
+		f.start(c, captureName, &messages.Launch{CaptureOnly: true})
 	case *messages.StopInstances:
 		for _, i := range f.instances {
 			i.emulator.Tell(c, &messages.Shutdown{Kill: m.Kill})
@@ -62,16 +67,24 @@ func (f *fleet) Receive(c actor.Context) {
 	}
 }
 
-func (f *fleet) start(c actor.Context, name string) {
+// captureName is what a capture for nobody in particular is called.
+const captureName = "capture"
+
+func (f *fleet) spawnStore(c actor.Context) {
+	snapshots := f.world.Snapshots()
+	f.store = Ref[messages.Store]{f.spawn(c, "_store", f.log, func() actor.Actor { return &store{snapshots: snapshots} })}
+}
+
+func (f *fleet) start(c actor.Context, name string, launch *messages.Launch) {
 	if f.instances[name] != nil || f.closing {
 		return // asked for twice: the first one counts
 	}
-	log, world, policy, runID, self := f.newLog(), f.world, f.policy, f.runID, Ref[messages.Fleet]{c.Self()}
+	log, world, policy, runID, self, store := f.newLog(), f.world, f.policy, f.runID, Ref[messages.Fleet]{c.Self()}, f.store
 	pid := f.spawn(c, name, log, func() actor.Actor {
-		return &emulator{name: name, runID: runID, world: world, log: log, fleet: self, machineState: lifecycle.New(policy)}
+		return &emulator{name: name, runID: runID, world: world, log: log, fleet: self, store: store, machineState: lifecycle.New(policy)}
 	})
 	f.instances[name] = &member{emulator: Ref[messages.Emulator]{pid}, log: log}
-	f.instances[name].emulator.Tell(c, &messages.Launch{})
+	f.instances[name].emulator.Tell(c, launch)
 }
 
 // gone passes an instance's last word on once its actor has stopped: then its lock is free and no process is left.

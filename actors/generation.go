@@ -27,8 +27,14 @@ type generation struct {
 	exit        *messages.MachineExited // not nil once QEMU is gone
 	wentDown    *messages.GuestShutdown // what QMP told about that
 	services    map[string]*messages.ServiceChanged
+	probing     bool // the services are being asked
 	draining    bool
-	closing     bool // the emulator itself is stopping: spawn nothing
+
+	asking          bool // the store has been asked, and may hold something for this generation
+	granted         bool // it is resumed from a snapshot of the store
+	agentUp         bool // the guest's agent answers
+	refreshFailures int
+	closing         bool // the emulator itself is stopping: spawn nothing
 }
 
 // child is one place in a generation. A successor of a failed actor takes the same place.
@@ -81,6 +87,7 @@ func (e *emulator) spawnAgent(c actor.Context) {
 }
 
 func (e *emulator) spawnProber(c actor.Context) {
+	e.probing = true
 	self, checks, name := Ref[messages.Emulator]{c.Self()}, e.boot.Checks, e.name
 	e.place(c, &child{kind: "prober",
 		produce: func() actor.Actor { return &prober{instance: name, emulator: self, checks: checks} },
@@ -122,6 +129,9 @@ func (e *emulator) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, who *
 	}
 	if e.monitor.is(who) {
 		e.monitorClosed(c)
+	}
+	if e.agent.is(who) {
+		e.agentUp = false
 	}
 	e.replace(c, who, err)
 }
@@ -218,8 +228,8 @@ func (e *emulator) drainNext(c actor.Context) {
 	case len(e.children) == 0:
 		if e.boot != nil {
 			_ = e.boot.Close()
-			e.boot = nil
 		}
+		e.release(c)
 		e.step(c, lifecycle.Drained{})
 	case len(e.children) == 1 && e.machine.is(e.children[0].pid):
 		if e.exit == nil {
@@ -232,6 +242,13 @@ func (e *emulator) drainNext(c actor.Context) {
 
 // terminated clears the place of a child that is gone. The library tells it for every child, unasked.
 func (e *emulator) terminated(c actor.Context, who *actor.PID) {
+	if e.store.is(who) {
+		e.store = Ref[messages.Store]{}
+		if e.asking && e.boot == nil {
+			e.denied(c, errNoStore)
+		}
+		return
+	}
 	ch := e.childWith(who)
 	if ch == nil {
 		return

@@ -14,7 +14,8 @@ import (
 
 // monitor owns the QMP channel of one machine. The socket listens before QEMU runs, so dialling needs no retries.
 //
-// Parent: an emulator. In: AskMachine, PressPowerButton, QuitMachine. Out: MonitorReady, then what QMP's events tell (GuestShutdown,
+// Parent: an emulator. In: LoadState, OpenPorts, SaveState, AskMachine, PressPowerButton, QuitMachine. Out: the answers
+// of these, MonitorReady, then what QMP's events tell (GuestShutdown,
 // DiskFault, AgentPort), and MonitorLost after the last of them. It fails when QEMU does not answer in
 // time; its successor gets a connection of its own, and the guest notices nothing.
 type monitor struct {
@@ -27,6 +28,15 @@ type monitor struct {
 const (
 	negotiateTimeout = 10 * time.Second // a QEMU on a busy machine takes a second; a stopped one takes for ever
 	commandTimeout   = 5 * time.Second  // QEMU's main loop answers in milliseconds
+	loadTimeout      = 25 * time.Second // milliseconds for a lazy snapshot, seconds for a large one that is read whole
+	saveTimeout      = 55 * time.Second // the same; each is a little less than what lifecycle grants the stage
+)
+
+// The stages of a start and of a stop that are the monitor's to carry out, as [messages.StageFailed] names them.
+const (
+	stageLoad      = "load"
+	stageOpenPorts = "open-ports"
+	stageSave      = "save"
 )
 
 type negotiated struct {
@@ -41,6 +51,12 @@ func (n *negotiated) Close() error {
 		return nil
 	}
 	return n.conn.Close()
+}
+
+// staged is the end of a stage, with what the emulator is to be told.
+type staged struct {
+	answer messages.Emulator
+	err    error
 }
 
 type happened struct{ event qmp.Event }
@@ -62,6 +78,14 @@ func (a *monitor) Receive(c actor.Context) {
 		}
 	case *hungUp:
 		a.emulator.Tell(c, &messages.MonitorLost{Cause: messages.Cause{Err: m.err}})
+	case *messages.LoadState:
+		a.stage(c, stageLoad, loadTimeout, MonitorConn.Load, &messages.StateLoaded{})
+	case *messages.OpenPorts:
+		a.stage(c, stageOpenPorts, commandTimeout, MonitorConn.OpenPorts, &messages.PortsOpened{})
+	case *messages.SaveState:
+		a.stage(c, stageSave, saveTimeout, MonitorConn.Save, &messages.StateSaved{})
+	case *staged:
+		a.emulator.Tell(c, m.answer)
 	case *messages.PressPowerButton:
 		a.command(c, lifecycle.RungACPI, MonitorConn.Powerdown)
 	case *messages.QuitMachine:
@@ -132,6 +156,26 @@ func (a *monitor) ask(c actor.Context) {
 	})
 }
 
+// stage carries out one stage of a start or stop, whose end is told either way.
+func (a *monitor) stage(c actor.Context, name string, timeout time.Duration, run func(MonitorConn, context.Context) error, done messages.Emulator) {
+	failed := func(err error) *staged {
+		return &staged{&messages.StageFailed{Stage: name, Cause: messages.Cause{Err: fmt.Errorf("monitor: %w", err)}}, err}
+	}
+	conn := a.conn
+	if conn == nil {
+		a.emulator.Tell(c, failed(errNotConnected).answer)
+		return
+	}
+	a.run(c, func(ctx context.Context) any {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		if err := run(conn, ctx); err != nil {
+			return failed(err)
+		}
+		return &staged{answer: done}
+	})
+}
+
 // command runs one rung of the shutdown ladder. That it was accepted is no news; the machine's end will be.
 func (a *monitor) command(c actor.Context, rung lifecycle.Rung, run func(MonitorConn, context.Context) error) {
 	refused := func(err error) *messages.RungRefused {
@@ -173,3 +217,5 @@ func (m *negotiated) failure() error { return m.err }
 func (m *hungUp) failure() error { return m.err }
 
 func (m *unresponsive) failure() error { return m.err }
+
+func (m *staged) failure() error { return m.err }

@@ -11,14 +11,20 @@ import (
 	"github.com/stackemu/stackemu/internal/lifecycle"
 )
 
-// This file is how the emulator prepares a generation, and how long it waits for each stage.
+// This file is how the emulator prepares a generation, and how long it waits for each stage. Preparing goes from the survey
+// over the store, where a snapshot is wanted, to a Boot.
 
 type (
-	// prepared is what came of the work that prepare starts.
-	prepared struct {
+	// surveyed is what came of the work that prepare starts.
+	surveyed struct {
 		opened Instance // not nil when this attempt was the first to open it
-		boot   *Boot
+		survey Survey
 		err    error
+	}
+	// prepared is what came of the work that prepareFrom starts.
+	prepared struct {
+		boot *Boot
+		err  error
 	}
 	deadlinePassed struct {
 		id  int
@@ -28,51 +34,92 @@ type (
 )
 
 // Close lets go of what nobody waits for any more.
-func (p *prepared) Close() error {
-	var err error
-	if p.boot != nil {
-		err = p.boot.Close()
+func (s *surveyed) Close() error {
+	if s.opened == nil {
+		return nil
 	}
-	if p.opened != nil {
-		err = p.opened.Close()
-	}
-	return err
+	return s.opened.Close()
 }
 
-func (e *emulator) prepare(c actor.Context) {
+// Close lets go of what nobody waits for any more.
+func (p *prepared) Close() error {
+	if p.boot == nil {
+		return nil
+	}
+	return p.boot.Close()
+}
+
+func (e *emulator) prepare(c actor.Context, f lifecycle.Prepare) {
 	e.generation = newGeneration(e.life, e.attempt)
-	world, name, inst, log := e.world, e.name, e.instance, e.log
+	world, name, inst, log, only := e.world, e.name, e.instance, e.log, e.captureOnly
 	e.span.run(c, func(ctx context.Context) any {
-		var p prepared
+		var s surveyed
 		if inst == nil {
-			if p.opened, p.err = world.Open(ctx, name); p.err != nil {
-				return &prepared{err: p.err}
+			if s.opened, s.err = open(ctx, world, name, only); s.err != nil {
+				return &surveyed{err: s.err}
 			}
-			inst = p.opened
+			inst = s.opened
 		}
-		if p.err = log.Attach(inst.MessagesLog()); p.err == nil {
-			p.boot, p.err = inst.Prepare(ctx)
+		if s.err = log.Attach(inst.MessagesLog()); s.err == nil {
+			s.survey, s.err = inst.Survey(ctx, f)
 		}
-		return &p
+		return &s
+	})
+}
+
+func open(ctx context.Context, world World, name string, captureOnly bool) (Instance, error) {
+	if captureOnly {
+		return world.OpenCapture(ctx)
+	}
+	return world.Open(ctx, name)
+}
+
+func (e *emulator) surveyed(c actor.Context, s *surveyed) {
+	if s.opened != nil {
+		e.instance = s.opened
+	}
+	if s.err != nil {
+		e.step(c, lifecycle.PrepareFailed{Err: s.err})
+		return
+	}
+	e.tellNotes(c, s.survey.Notes)
+	if s.survey.Want != nil {
+		e.want(c, s.survey.Want)
+		return
+	}
+	e.prepareFrom(c, Choice{})
+}
+
+func (e *emulator) prepareFrom(c actor.Context, choice Choice) {
+	if e.machineState.State() != lifecycle.Preparing || e.closing {
+		return // an answer that nobody waits for any more; its hold ends with the generation
+	}
+	inst := e.instance
+	e.granted = choice.Snapshot != nil
+	e.span.run(c, func(ctx context.Context) any {
+		boot, err := inst.Prepare(ctx, choice)
+		return &prepared{boot, err}
 	})
 }
 
 func (e *emulator) prepared(c actor.Context, p *prepared) {
-	if p.opened != nil {
-		e.instance = p.opened
-	}
 	if p.err != nil {
 		e.step(c, lifecycle.PrepareFailed{Err: p.err})
 		return
 	}
 	e.boot = p.boot
-	for _, note := range p.boot.Notes {
-		if !slices.Contains(e.noted, note) { // the next generation finds the same
+	e.tellNotes(c, p.boot.Notes)
+	e.step(c, lifecycle.Prepared{Way: p.boot.Way, Sessions: p.boot.Sessions})
+}
+
+// tellNotes tells the user what was found. The next generation finds the same.
+func (e *emulator) tellNotes(c actor.Context, notes []string) {
+	for _, note := range notes {
+		if !slices.Contains(e.noted, note) {
 			e.noted = append(e.noted, note)
-			e.notice(c, note)
+			e.warn(c, note)
 		}
 	}
-	e.step(c, lifecycle.Prepared{})
 }
 
 // letGo ends the hold on the instance. No child is left when it is called.
@@ -99,7 +146,9 @@ func (e *emulator) disarm() {
 // overdue says what did not happen in time, and what is known of why.
 func (e *emulator) overdue(a lifecycle.Arm) error {
 	err := fmt.Errorf("%s: no success within %v", a.What, a.For)
-	if e.machineState.State() != lifecycle.Probing {
+	switch e.machineState.State() {
+	case lifecycle.Capturing, lifecycle.ColdBooting, lifecycle.Refreshing, lifecycle.Probing:
+	default:
 		return err
 	}
 	var waiting []string
@@ -110,12 +159,16 @@ func (e *emulator) overdue(a lifecycle.Arm) error {
 			waiting = append(waiting, fmt.Sprintf("%s (%s)", s.Name, known.Detail))
 		}
 	}
-	slices.Sort(waiting)
-	err = fmt.Errorf("%w: %s", err, strings.Join(waiting, ", "))
+	if len(e.services) > 0 || e.probing {
+		slices.Sort(waiting)
+		err = fmt.Errorf("%w: %s", err, strings.Join(waiting, ", "))
+	}
 	if words := e.boot.Explain(); words != "" {
 		err = fmt.Errorf("%w\n%s", err, words)
 	}
 	return err
 }
+
+func (m *surveyed) failure() error { return m.err }
 
 func (m *prepared) failure() error { return m.err }

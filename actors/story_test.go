@@ -21,7 +21,7 @@ func TestColdStartAndCleanStop(t *testing.T) {
 		if end := p.end(); end.State != "stopped" || end.Cause.Err != nil {
 			t.Errorf("ended %s, %v", end.State, end.Cause.Err)
 		}
-		p.story("preparing", "notice: slow, but works", "cold-booting", "probing", "backend healthy", "dashboard healthy", "ready", "stopping", "stopped")
+		p.story("preparing", "notice: slow, but works", "cold-booting", "refreshing", "probing", "backend healthy", "dashboard healthy", "ready", "stopping", "stopped")
 	})
 }
 
@@ -34,7 +34,7 @@ func TestKilledQEMUIsRestartedThenFailed(t *testing.T) {
 			p.forget()
 			p.world.last().die(killed)
 			p.until("ready")
-			p.story("draining (default: machine: "+killed.Error()+")", "backoff", "preparing", "cold-booting", "probing", "backend healthy", "dashboard healthy", "ready")
+			p.story("draining (default: machine: "+killed.Error()+")", "backoff", "preparing", "cold-booting", "refreshing", "probing", "backend healthy", "dashboard healthy", "ready")
 		}
 		p.world.last().die(killed)
 		end := p.end()
@@ -55,10 +55,10 @@ func TestFailuresOfAStart(t *testing.T) {
 	}{
 		{"the instance is held by another process", &fakeWorld{openErr: errors.New("held by pid 7")}, "default: held by pid 7"},
 		{"a port is taken", &fakeWorld{prepareErr: errors.New("port 26700: taken")}, "default: port 26700: taken"},
-		{"preparing takes for ever", &fakeWorld{prepareFor: time.Hour}, "default: preparing: no success within 2m0s"},
+		{"preparing takes for ever", &fakeWorld{prepareFor: time.Hour}, "default: preparing: no success within 6m0s"},
 		{"QEMU cannot be started", &fakeWorld{launchErr: errors.New("exec: not found")}, "default: machine: exec: not found"},
 		{"the guest stands still", &fakeWorld{bootFor: 24 * time.Hour},
-			"a sign of life of the guest: no success within 1m40s: backend (connection reset), dashboard (connection reset)\nserial: its last words"},
+			"a sign of life of the guest: no success within 1m40s\nserial: its last words"},
 		{"one service stays ill", &fakeWorld{onProbe: ill("dashboard")}, "no success within 4m0s: dashboard (HTTP 503)\nserial: its last words"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -102,14 +102,18 @@ func TestShutdownRungs(t *testing.T) {
 		least time.Duration // how long the ladder takes to get there
 	}{
 		{"agent", &fakeWorld{}, true, 0},
-		{"acpi, agent never came", &fakeWorld{deafAgent: true}, true, 0},
+		{"acpi, agent is gone", &fakeWorld{agentLeaves: true}, true, 0},
 		{"acpi, agent ignores", &fakeWorld{agentIgnores: true}, true, 40 * time.Second},
-		{"quit", &fakeWorld{deafAgent: true, acpiIgnores: true}, false, 30 * time.Second},
+		{"quit", &fakeWorld{agentLeaves: true, acpiIgnores: true}, false, 30 * time.Second},
 		{"kill", &fakeWorld{agentIgnores: true, acpiIgnores: true, quitHangs: true}, false, 75 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			stage(t, c.world, func(p *play) {
 				p.up()
+				if c.world.agentLeaves {
+					p.world.last().agentPort(false)
+					time.Sleep(time.Second)
+				}
 				began := time.Now()
 				p.tree.Tell(&messages.StopInstances{})
 				end, took := p.end(), time.Since(began)
@@ -134,14 +138,150 @@ func TestSecondStopKills(t *testing.T) {
 	})
 }
 
+// The first start captures and resumes, the second resumes the session that the stop has saved.
+func TestCaptureResumeSession(t *testing.T) {
+	stage(t, &fakeWorld{bootFor: 15 * time.Second, warm: true}, func(p *play) {
+		p.up()
+		p.tree.Tell(&messages.StopInstances{})
+		p.end()
+		p.story("preparing", "notice: slow, but works", "notice: captures a snapshot first: this start takes long, and later ones do not",
+			"capturing", "backend healthy", "dashboard healthy", "saving",
+			"preparing", "resuming", "refreshing", "probing", "backend healthy", "dashboard healthy", "ready, resumed", "saving", "stopped")
+		p.forget()
+		p.up()
+		p.story("preparing", "notice: slow, but works", "resuming", "refreshing", "probing", "backend healthy", "dashboard healthy", "ready, resumed")
+		if p.world.confirms != 2 {
+			t.Errorf("confirmed %d times, want 2", p.world.confirms)
+		}
+	})
+}
+
+// A failure at any step of a resume ends in a cold boot, with one warning.
+func TestResumeFallsBack(t *testing.T) {
+	errBoom := errors.New("boom")
+	for _, c := range []struct {
+		name    string
+		break_  func(*fakeWorld)
+		warning string
+	}{
+		{"load", func(w *fakeWorld) { w.loadErr = errBoom }, "resume: monitor: boom"},
+		{"refresh", func(w *fakeWorld) {
+			w.refreshErr = func(int) error {
+				if w.last().way == lifecycle.Resume {
+					return errBoom
+				}
+				return nil
+			}
+		}, "resume: agent: boom"},
+		{"a service", func(w *fakeWorld) {
+			w.onProbe = func(string) error {
+				if w.last().way == lifecycle.Resume {
+					return errBoom
+				}
+				return nil
+			}
+		}, "resume: the services to become healthy: no success within 45s: backend (boom), dashboard (boom)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := &fakeWorld{warm: true}
+			c.break_(w)
+			stage(t, w, func(p *play) {
+				p.up()
+				if heard := strings.Join(p.heard, "\n"); strings.Count(heard, "boots from its disk instead") != 1 || !strings.Contains(heard, "notice: "+c.warning) ||
+					p.heard[len(p.heard)-1] != "ready" {
+					t.Errorf("heard\n%s", heard)
+				}
+			})
+		})
+	}
+}
+
+// One failed exchange with the guest's agent does not cost a start.
+func TestRefreshIsTriedTwice(t *testing.T) {
+	w := &fakeWorld{refreshErr: func(attempt int) error {
+		if attempt == 1 {
+			return errors.New("an empty answer")
+		}
+		return nil
+	}}
+	stage(t, w, func(p *play) {
+		p.up()
+		if len(p.world.machines) != 1 {
+			t.Errorf("%d machines, want 1", len(p.world.machines))
+		}
+	})
+}
+
+// A snapshot that cannot be resumed three times is retired, and the next start captures a new one.
+func TestThreeStrikes(t *testing.T) {
+	stage(t, &fakeWorld{warm: true}, func(p *play) {
+		p.up()
+		for n := range 4 {
+			p.tree.Tell(&messages.StopInstances{Kill: true})
+			p.end()
+			p.forget()
+			p.world.ownDisk, p.world.loadErr = false, errors.New("boom") // as after a reset
+			p.up()
+			heard := strings.Join(p.heard, "\n")
+			if retired := strings.Contains(heard, "failed too often"); retired != (n == 2) {
+				t.Errorf("start %d: retired is %v:\n%s", n, retired, heard)
+			}
+			if captured := strings.Contains(heard, "capturing"); captured != (n == 3) {
+				t.Errorf("start %d: captured is %v:\n%s", n, captured, heard)
+			}
+		}
+	})
+}
+
+// A capture that fails leaves nothing behind and costs the start nothing but time.
+func TestCaptureFallsBack(t *testing.T) {
+	stage(t, &fakeWorld{warm: true, captureErr: errors.New("no space")}, func(p *play) {
+		p.up()
+		if heard := strings.Join(p.heard, "\n"); !strings.Contains(heard, "notice: capture: monitor: no space (after") || p.heard[len(p.heard)-1] != "ready" {
+			t.Errorf("heard\n%s", heard)
+		}
+	})
+}
+
+func TestSaveFailsSoTheGuestIsShutDown(t *testing.T) {
+	stage(t, &fakeWorld{warm: true, saveErr: errors.New("no space")}, func(p *play) {
+		p.up()
+		p.forget()
+		p.tree.Tell(&messages.StopInstances{})
+		if end := p.end(); end.State != "stopped" || end.Cause.Err != nil {
+			t.Errorf("%s: %v", end.State, end.Cause.Err)
+		}
+		p.story("saving", "notice: the session cannot be saved, so the guest is shut down instead: monitor: no space", "stopping", "stopped")
+	})
+}
+
+func TestCaptureOnly(t *testing.T) {
+	stage(t, &fakeWorld{warm: true}, func(p *play) {
+		for _, want := range [][]string{
+			{"preparing", "notice: slow, but works", "notice: captures a snapshot first: this start takes long, and later ones do not", "capturing", "backend healthy", "dashboard healthy", "saving", "stopped"},
+			{"preparing", "notice: slow, but works", "draining", "stopped"},
+		} {
+			p.tree.Tell(&messages.CaptureSnapshot{})
+			if end := p.end(); end.State != "stopped" || end.Cause.Err != nil {
+				t.Errorf("%s: %v", end.State, end.Cause.Err)
+			}
+			p.story(want...)
+			p.forget()
+		}
+	})
+}
+
 func TestStopAtEveryState(t *testing.T) {
 	for _, c := range []struct {
 		state string
 		world *fakeWorld
 	}{
 		{"preparing", &fakeWorld{prepareFor: time.Minute}},
-		{"probing", &fakeWorld{bootFor: time.Hour}},
+		{"cold-booting", &fakeWorld{bootFor: time.Hour}},
+		{"capturing", &fakeWorld{bootFor: time.Hour, warm: true}},
+		{"backend healthy", &fakeWorld{onProbe: ill("dashboard")}},
 		{"ready", &fakeWorld{}},
+		{"ready", &fakeWorld{warm: true}},
 	} {
 		t.Run(c.state, func(t *testing.T) {
 			stage(t, c.world, func(p *play) {

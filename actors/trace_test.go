@@ -55,6 +55,24 @@ func TestTraceOfAColdStart(t *testing.T) {
 	})
 }
 
+// A first start captures a snapshot and resumes it; the stop saves a session.
+func TestTraceOfACaptureAndResume(t *testing.T) {
+	stage(t, &fakeWorld{bootFor: 15 * time.Second, warm: true}, func(p *play) {
+		p.up()
+		p.tree.Tell(&messages.StopInstances{})
+		p.end()
+		golden(t, "capture-resume-save", tracetest.Story(p.entries(), emulatorPath, "stopped"))
+	})
+}
+
+func TestTraceOfAFallback(t *testing.T) {
+	w := &fakeWorld{bootFor: 15 * time.Second, warm: true, loadErr: errors.New("boom")}
+	stage(t, w, func(p *play) {
+		p.up()
+		golden(t, "fallback", tracetest.Story(p.entries(), emulatorPath, "ready"))
+	})
+}
+
 func TestTraceOfAStop(t *testing.T) {
 	stage(t, &fakeWorld{bootFor: 15 * time.Second}, func(p *play) {
 		p.up()

@@ -5,6 +5,9 @@ import (
 
 	"github.com/digitalocean/go-qemu/qmp"
 
+	"github.com/stackemu/stackemu/internal/guestapi"
+	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/internal/snapshot"
 	"github.com/stackemu/stackemu/messages"
 )
 
@@ -12,19 +15,41 @@ import (
 type World interface {
 	// Open takes hold of an instance: its directory and its lock. It fails when another process has it.
 	Open(ctx context.Context, name string) (Instance, error)
+	// OpenCapture takes hold of the place where a snapshot is captured for nobody in particular. It waits while another
+	// process has it.
+	OpenCapture(ctx context.Context) (Instance, error)
+	// Snapshots is where snapshots are kept. The store owns it.
+	Snapshots() *snapshot.Store
 }
 
 // Instance is an instance that this process holds. Close lets go of it; no process of it may be left.
 type Instance interface {
 	// MessagesLog is the path of the instance's message log.
 	MessagesLog() string
-	// Prepare makes everything ready that one generation needs. It may take long, and returns soon after ctx is done.
-	Prepare(ctx context.Context) (*Boot, error)
+	// Survey finds out what a generation can be made of. It may take long, as Prepare, and returns soon after ctx is done.
+	Survey(ctx context.Context, limits lifecycle.Prepare) (Survey, error)
+	// Prepare makes everything ready that one generation needs. It follows a Survey.
+	Prepare(ctx context.Context, choice Choice) (*Boot, error)
 	Close() error
+}
+
+// Survey is what an instance has found out about itself.
+type Survey struct {
+	Want  *messages.WantSnapshot // a snapshot that it would like to start from; nil for none
+	Notes []string               // lines for the user
+}
+
+// Choice is what a generation starts from. The zero Choice is the instance's own session or disk, and the image when it
+// has neither.
+type Choice struct {
+	Snapshot *messages.SnapshotGranted // resume it
+	Capture  *messages.CaptureGranted  // boot the image, to capture it
 }
 
 // Boot is what one generation of an instance is made of. Close may be called at any time and more than once.
 type Boot struct {
+	Way      lifecycle.Way
+	Sessions bool               // a stop can save it
 	Services []messages.Service // what the profile offers, for the user
 	Checks   []Check            // how the prober sees that they are healthy
 	Notes    []string           // lines for the user
@@ -32,7 +57,10 @@ type Boot struct {
 	Launch      func() (Process, error)
 	DialMonitor func(ctx context.Context, onEvent func(qmp.Event)) (MonitorConn, error)
 	DialAgent   func(ctx context.Context) (AgentConn, error)
-	Explain     func() string // the guest's last words, for the error of a start that failed; may be empty
+	Confirm     func() error                    // makes known that it is ready: publishes its key
+	Seal        func(ctx context.Context) error // publishes the session that was saved
+	Manifest    func() snapshot.Manifest        // of the snapshot that was captured
+	Explain     func() string                   // the guest's last words, for the error of a start that failed; may be empty
 	Close       func() error
 }
 
@@ -55,6 +83,9 @@ type MonitorConn interface {
 	Version() string
 	Status(ctx context.Context) (string, error)
 	AgentOpen(ctx context.Context) (bool, error)
+	Load(ctx context.Context) error      // the snapshot or session that QEMU waits for; the guest runs afterwards
+	OpenPorts(ctx context.Context) error // lets the host ports lead to the guest
+	Save(ctx context.Context) error      // pauses and writes the machine; after an error the guest runs on
 	Powerdown(ctx context.Context) error
 	Quit(ctx context.Context) error
 	Done() <-chan struct{}
@@ -65,6 +96,8 @@ type MonitorConn interface {
 // AgentConn is a guest-agent channel. Every method is bound by its context.
 type AgentConn interface {
 	Sync(ctx context.Context) error
+	Refresh(ctx context.Context) (guestapi.Result, error) // clock, entropy, mounts, secrets
+	Quiet(ctx context.Context) error                      // before the machine is saved
 	Shutdown(ctx context.Context) error
 	Close() error
 }

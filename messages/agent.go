@@ -1,5 +1,7 @@
 package messages
 
+import "time"
+
 // AgentPort says that the guest has opened or closed the port of its agent: QMP's VSERPORT_CHANGE event. From a monitor to
 // its emulator and on to the agent, which need not poll for a guest that is still booting.
 type AgentPort struct {
@@ -13,6 +15,35 @@ type AgentReady struct{}
 // machine's end is the success.
 type PowerOffGuest struct{}
 
+// RefreshGuest asks an agent to bring the guest up to date: clock, entropy, mounts, secrets. From its emulator;
+// [GuestRefreshed] or [RefreshFailed] answers. Asking again is harmless.
+type RefreshGuest struct{}
+
+// GuestRefreshed says what was done in the guest, and how long each step took there. From an agent to its emulator.
+type GuestRefreshed struct {
+	Steps []RefreshStep `json:"steps"`
+}
+
+// RefreshStep is one thing done in the guest.
+type RefreshStep struct {
+	Name string        `json:"name"`
+	Took time.Duration `json:"tookNs"`
+}
+
+// RefreshFailed says what could not be done in the guest. From an agent to its emulator.
+type RefreshFailed struct {
+	Cause Cause `json:"cause"`
+}
+
+// QuietGuest asks an agent to prepare the guest for being saved: what it has written goes to its disk, the host's mounts
+// go away. From its emulator; [GuestQuiet] answers.
+type QuietGuest struct{}
+
+// GuestQuiet says that the guest is prepared for being saved, or why it is not. From an agent to its emulator.
+type GuestQuiet struct {
+	Cause Cause `json:"cause,omitzero"`
+}
+
 func (*AgentPort) message()    {}
 func (*AgentPort) toEmulator() {}
 func (*AgentPort) toAgent()    {}
@@ -22,3 +53,18 @@ func (*AgentReady) toEmulator() {}
 
 func (*PowerOffGuest) message() {}
 func (*PowerOffGuest) toAgent() {}
+
+func (*RefreshGuest) message() {}
+func (*RefreshGuest) toAgent() {}
+
+func (*GuestRefreshed) message()    {}
+func (*GuestRefreshed) toEmulator() {}
+
+func (*RefreshFailed) message()    {}
+func (*RefreshFailed) toEmulator() {}
+
+func (*QuietGuest) message() {}
+func (*QuietGuest) toAgent() {}
+
+func (*GuestQuiet) message()    {}
+func (*GuestQuiet) toEmulator() {}

@@ -42,6 +42,11 @@ type (
 		Message
 		toAgent()
 	}
+	// Store is accepted by the snapshot store.
+	Store interface {
+		Message
+		toStore()
+	}
 	// Observer is accepted by whoever watches a fleet: the command line, a test.
 	Observer interface {
 		Message

@@ -1,7 +1,10 @@
 package messages
 
-// Launch asks an emulator to bring its instance up. From the fleet, once, right after it was spawned.
-type Launch struct{}
+// Launch asks an emulator to bring its instance up, or to see that there is a snapshot and no more. From the fleet, once,
+// right after it was spawned.
+type Launch struct {
+	CaptureOnly bool `json:"captureOnly,omitempty"`
+}
 
 // Shutdown asks an emulator to take its instance down; Kill asks it not to wait for the guest. From the fleet. It ends with
 // [InstanceEnded].

@@ -6,6 +6,10 @@ type StartInstance struct {
 	Instance string `json:"instance"`
 }
 
+// CaptureSnapshot asks the fleet to see that there is a snapshot to start from. From the command line. The observers hear of
+// it as of an instance that stops when it is done.
+type CaptureSnapshot struct{}
+
 // StopInstances asks the fleet to stop every instance; Kill asks it not to wait for the guests. From the command line.
 // Each running instance ends with an [InstanceEnded], and then the fleet says [FleetIdle].
 type StopInstances struct {
@@ -25,6 +29,9 @@ type FleetIdle struct{}
 
 func (*StartInstance) message() {}
 func (*StartInstance) toFleet() {}
+
+func (*CaptureSnapshot) message() {}
+func (*CaptureSnapshot) toFleet() {}
 
 func (*StopInstances) message() {}
 func (*StopInstances) toFleet() {}

@@ -29,6 +29,33 @@ type DiskFault struct {
 // AskMachine asks whether QEMU still answers. From an emulator to its monitor, which fails if it does not.
 type AskMachine struct{}
 
+// LoadState asks a monitor to load the snapshot or session that its QEMU waits for, and to let the guest run. From its
+// emulator; [StateLoaded] or [StageFailed] answers.
+type LoadState struct{}
+
+// StateLoaded says that the guest goes on from where it was saved. From a monitor to its emulator.
+type StateLoaded struct{}
+
+// OpenPorts asks a monitor to let the host ports lead to the guest. From its emulator; [PortsOpened] or [StageFailed]
+// answers.
+type OpenPorts struct{}
+
+// PortsOpened says that whoever asks the host ports is answered by the guest. From a monitor to its emulator.
+type PortsOpened struct{}
+
+// SaveState asks a monitor to pause the guest and to write the machine to disk. From its emulator; [StateSaved] or
+// [StageFailed] answers. After a failure the guest runs on.
+type SaveState struct{}
+
+// StateSaved says that the machine is on disk, and paused. From a monitor to its emulator.
+type StateSaved struct{}
+
+// StageFailed says that a command of the emulator could not be carried out. From a monitor to its emulator.
+type StageFailed struct {
+	Stage string `json:"stage"` // load, open-ports or save
+	Cause Cause  `json:"cause"`
+}
+
 // PressPowerButton asks for an ACPI shutdown. From an emulator to its monitor; [RungRefused] answers a failure, the
 // machine's end is the success.
 type PressPowerButton struct{}
@@ -65,3 +92,24 @@ func (*QuitMachine) toMonitor() {}
 
 func (*RungRefused) message()    {}
 func (*RungRefused) toEmulator() {}
+
+func (*LoadState) message()   {}
+func (*LoadState) toMonitor() {}
+
+func (*StateLoaded) message()    {}
+func (*StateLoaded) toEmulator() {}
+
+func (*OpenPorts) message()   {}
+func (*OpenPorts) toMonitor() {}
+
+func (*PortsOpened) message()    {}
+func (*PortsOpened) toEmulator() {}
+
+func (*SaveState) message()   {}
+func (*SaveState) toMonitor() {}
+
+func (*StateSaved) message()    {}
+func (*StateSaved) toEmulator() {}
+
+func (*StageFailed) message()    {}
+func (*StageFailed) toEmulator() {}

@@ -9,6 +9,7 @@ type StateChanged struct {
 	From     string        `json:"from"`
 	To       string        `json:"to"`
 	Since    time.Duration `json:"-"`                  // since the start was asked for, or since the stop was
+	How      string        `json:"how,omitempty"`      // it has become ready: by a cold boot or by a resume
 	Services []Service     `json:"services,omitempty"` // where they are, once it is known
 	Cause    Cause         `json:"cause,omitzero"`     // why, when something went wrong
 }

@@ -16,7 +16,7 @@ import (
 func TestProbeCache(t *testing.T) {
 	b, dir := qemutest.Binary(t, qemutest.Script{Accels: []qemu.Accel{qemu.KVM, qemu.HVF, qemu.TCG}}), t.TempDir()
 	l := qemu.Default(b.Arch, 4096, 4)
-	first, _, err := qemu.ProbeAccel(within(t, patience), b, l, dir)
+	first, err := qemu.ProbeAccel(within(t, patience), b, l, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,11 +29,11 @@ func TestProbeCache(t *testing.T) {
 	if err := errors.Join(os.WriteFile(b.Path, []byte(fails), 0o700), os.Chtimes(b.Path, info.ModTime(), info.ModTime())); err != nil {
 		t.Fatal(err)
 	}
-	if again, _, err := qemu.ProbeAccel(within(t, patience), b, l, dir); err != nil || again != first {
-		t.Errorf("the cache was not used: %s, %v", again, err)
+	if again, err := qemu.ProbeAccel(within(t, patience), b, l, dir); err != nil || again.Accel != first.Accel {
+		t.Errorf("the cache was not used: %v, %v", again, err)
 	}
 	l.CPU = "other"
-	if _, _, err := qemu.ProbeAccel(within(t, patience), b, l, dir); err == nil || !strings.Contains(err.Error(), "runs no guest with any accelerator") {
+	if _, err := qemu.ProbeAccel(within(t, patience), b, l, dir); err == nil || !strings.Contains(err.Error(), "runs no guest with any accelerator") {
 		t.Errorf("the cache was used for another layout: %v", err)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "accel-"+string(b.Arch)+".json")); err != nil || info.Mode().Perm() != 0o600 {
@@ -41,10 +41,22 @@ func TestProbeCache(t *testing.T) {
 	}
 }
 
+// Why it is not the native accelerator is told to the user when that is found out, and to the log each time.
+func TestProbeNoteIsToldOnce(t *testing.T) {
+	b, dir := qemutest.Binary(t, qemutest.Script{}), t.TempDir()
+	b.Arch = foreign()
+	for n, told := range []bool{true, false} {
+		choice, err := qemu.ProbeAccel(within(t, patience), b, qemu.Default(b.Arch, 4096, 4), dir)
+		if err != nil || (choice.Note != "") != told || choice.Detail == "" {
+			t.Errorf("time %d: got %+v, %v", n+1, choice, err)
+		}
+	}
+}
+
 // A probe that was cancelled says so, and leaves no answer.
 func TestProbeCancelled(t *testing.T) {
 	b, dir := qemutest.Binary(t, qemutest.Script{Accels: []qemu.Accel{"none"}}), t.TempDir()
-	_, _, err := qemu.ProbeAccel(within(t, patience/100), b, qemu.Default(b.Arch, 4096, 4), dir)
+	_, err := qemu.ProbeAccel(within(t, patience/100), b, qemu.Default(b.Arch, 4096, 4), dir)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
@@ -56,9 +68,17 @@ func TestProbeCancelled(t *testing.T) {
 // Guests of another architecture run under TCG, and the note says why.
 func TestProbeForeign(t *testing.T) {
 	b := qemutest.Binary(t, qemutest.Script{})
-	b.Arch = map[qemu.Arch]qemu.Arch{qemu.AMD64: qemu.ARM64, qemu.ARM64: qemu.AMD64}[qemu.HostArch()]
-	accel, note, err := qemu.ProbeAccel(within(t, patience), b, qemu.Default(b.Arch, 4096, 4), "")
-	if err != nil || accel != qemu.TCG || !strings.Contains(note, "translated") {
-		t.Errorf("got %s, %q, %v", accel, note, err)
+	b.Arch = foreign()
+	choice, err := qemu.ProbeAccel(within(t, patience), b, qemu.Default(b.Arch, 4096, 4), "")
+	if err != nil || choice.Accel != qemu.TCG || !strings.Contains(choice.Note, "translated") {
+		t.Errorf("got %v, %v", choice, err)
 	}
+}
+
+// foreign is the architecture that this host is not of.
+func foreign() qemu.Arch {
+	if qemu.HostArch() == qemu.AMD64 {
+		return qemu.ARM64
+	}
+	return qemu.AMD64
 }

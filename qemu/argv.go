@@ -27,9 +27,8 @@ func (l Layout) Argv(w Wiring) ([]string, error) {
 	} else {
 		a.devices(l, w)
 	}
-	if w.Incoming {
-		a.add("-incoming", "defer")
-	}
+	a.mounts(w)
+	a.incoming(w)
 	return a, nil
 }
 
@@ -56,6 +55,9 @@ func (a *args) board(l Layout, w Wiring) {
 	if l.Arch == ARM64 && !l.Original {
 		machine.flag("gic-version=max") // KVM and HVF offer different ones
 	}
+	if w.Incoming == IncomingSession {
+		machine.flag("suppress-vmdesc=on") // such a file lacks the description that others end with
+	}
 	a.opt("-machine", machine.flag("memory-backend=ram0"))
 	a.add("-accel", w.Accel.option())
 	if w.FirmwareCode != "" {
@@ -77,14 +79,17 @@ func (a *args) board(l Layout, w Wiring) {
 }
 
 // ram returns the backend of the guest's memory. It always has the same id, for a snapshot finds it by that.
+//
+// A private file is opened for reading only, so that nothing can ever write into a snapshot; rom=off is what makes the
+// guest's memory writable all the same (QEMU 8.2 and later).
 func ram(l Layout) *option {
 	size := strconv.Itoa(l.RAMMiB) + "M"
 	if l.RAMFile == "" {
 		return opt("memory-backend-ram,id=ram0,size=" + size)
 	}
-	share := "share=off"
+	file := opt("memory-backend-file,id=ram0,size="+size).path("mem-path", l.RAMFile)
 	if l.RAMShare {
-		share = "share=on"
+		return file.flag("share=on")
 	}
-	return opt("memory-backend-file,id=ram0,size="+size).path("mem-path", l.RAMFile).flag(share)
+	return file.flag("share=off", "readonly=on", "rom=off")
 }

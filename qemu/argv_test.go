@@ -42,7 +42,11 @@ func TestArgvGolden(t *testing.T) {
 			w.Forwards, w.Accel = nil, qemu.KVM
 		}},
 		"resume": {qemu.Default(qemu.AMD64, 4096, 4), func(l *qemu.Layout, w *qemu.Wiring) {
-			l.RAMFile, w.Incoming, w.VMGenID = "/snapshots/key/ram.img", true, "3142e763-b230-44b5-8636-aa62f7489c26"
+			l.RAMFile, w.Incoming, w.VMGenID = "/snapshots/key/ram.img", qemu.IncomingSnapshot, "3142e763-b230-44b5-8636-aa62f7489c26"
+			w.Forwards, w.Mounts = nil, []qemu.HostMount{{ID: "hostfs", Path: "/src/project"}, {ID: "docs", Path: "/src/docs", ReadOnly: true}}
+		}},
+		"session": {qemu.Default(qemu.AMD64, 4096, 4), func(l *qemu.Layout, w *qemu.Wiring) {
+			l.RAMFile, w.Incoming = "/run/vm/session/ram.img", qemu.IncomingSession
 		}},
 		"capture": {qemu.Default(qemu.AMD64, 4096, 4), func(l *qemu.Layout, w *qemu.Wiring) {
 			l.RAMFile, l.RAMShare = "/snapshots/key/ram.img", true
@@ -114,7 +118,8 @@ func TestArgvHidesTheHost(t *testing.T) {
 	want := devices(func(*qemu.Wiring) {})
 	got := devices(func(w *qemu.Wiring) {
 		w.Seed, w.Bundle, w.Config, w.Forwards, w.MonitorFD, w.AgentFD = "s", "b", "", nil, 0, 0
-		w.Accel, w.Incoming, w.NoFlush, w.Serial = qemu.KVM, true, true, ""
+		w.Accel, w.Incoming, w.NoFlush, w.Serial = qemu.KVM, qemu.IncomingSession, true, ""
+		w.Mounts = []qemu.HostMount{{ID: "hostfs", Path: "/src"}}
 	})
 	if !slices.Equal(got, want) {
 		t.Errorf("the devices differ:\n%q\n%q", got, want)
@@ -126,6 +131,7 @@ func TestArgvEscapes(t *testing.T) {
 	l.RAMFile = "/a,b/ram"
 	w := wiring(l)
 	w.Name, w.Disk, w.Seed, w.Config, w.Serial = "a,b", "/odd,readonly=on/d,,d", "nbd:x", "./c", "/s,s"
+	w.Mounts = []qemu.HostMount{{ID: "m", Path: "/m,security_model=passthrough"}}
 	argv, err := l.Argv(w)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +139,7 @@ func TestArgvEscapes(t *testing.T) {
 	text := strings.Join(argv, "\n")
 	for _, want := range []string{
 		"guest=a,,b,debug-threads=on", "file=/odd,,readonly=on/d,,,,d", "file=./nbd:x", "file=./c", "path=/s,,s,append=on",
-		"mem-path=/a,,b/ram,share=off",
+		"mem-path=/a,,b/ram,share=off", "path=/m,,security_model=passthrough,security_model=none",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
@@ -158,6 +164,10 @@ func TestArgvRefuses(t *testing.T) {
 		"port 80 to 65536":            func(_ *qemu.Layout, w *qemu.Wiring) { w.Forwards = []qemu.Forward{{80, 65536}} },
 		"descriptor 2":                func(_ *qemu.Layout, w *qemu.Wiring) { w.MonitorFD = 2 },
 		"descriptor 3":                func(_ *qemu.Layout, w *qemu.Wiring) { w.AgentFD = 3 },
+		`mount "a,b"`:                 mounts(qemu.HostMount{ID: "a,b", Path: "/"}),
+		"mount a: no path":            mounts(qemu.HostMount{ID: "a"}),
+		"another one has that id":     mounts(qemu.HostMount{ID: "a", Path: "/a"}, qemu.HostMount{ID: "a", Path: "/b"}),
+		"incoming 3":                  func(_ *qemu.Layout, w *qemu.Wiring) { w.Incoming = 3 },
 		"no firmware":                 func(l *qemu.Layout, _ *qemu.Wiring) { l.Arch = qemu.ARM64 },
 	} {
 		l := qemu.Default(qemu.AMD64, 4096, 4)
@@ -167,4 +177,9 @@ func TestArgvRefuses(t *testing.T) {
 			t.Errorf("want %q, got %v", want, err)
 		}
 	}
+}
+
+// mounts is a change of a wiring.
+func mounts(m ...qemu.HostMount) func(*qemu.Layout, *qemu.Wiring) {
+	return func(_ *qemu.Layout, w *qemu.Wiring) { w.Mounts = m }
 }

@@ -18,7 +18,11 @@ type Capabilities struct {
 	Migration []string `json:"migration"` // migration capabilities, such as x-ignore-shared and mapped-ram
 	Machines  []string `json:"machines"`  // machine types that are neither deprecated nor "none"
 	Devices   []string `json:"devices"`   // device types, such as vmgenid
+	Commands  []string `json:"commands"`  // QMP commands
 }
+
+// askedFor is a part of the cache's key: it changes when another question is asked.
+const askedFor = "with commands|"
 
 // capabilitiesTimeout bounds the whole conversation, which takes 0.1 s.
 const capabilitiesTimeout = 20 * time.Second
@@ -31,6 +35,15 @@ func (c Capabilities) HasMachine(name string) bool { return slices.Contains(c.Ma
 
 // HasDevice reports whether there is a device type.
 func (c Capabilities) HasDevice(name string) bool { return slices.Contains(c.Devices, name) }
+
+// Lazy reports whether snapshots can leave RAM in its file ([qmp.Conn.SaveLazy]).
+func (c Capabilities) Lazy() bool { return c.HasMigration("x-ignore-shared") }
+
+// Mapped reports whether snapshots with RAM at fixed places in one file are possible ([qmp.Conn.SaveMapped]).
+func (c Capabilities) Mapped() bool { return c.HasMigration("mapped-ram") && c.HasMigration("multifd") }
+
+// Sessions reports whether the devices can be saved alone ([qmp.Conn.SaveDevices]).
+func (c Capabilities) Sessions() bool { return slices.Contains(c.Commands, "xen-save-devices-state") }
 
 // NewestMachine returns the newest versioned machine type of an architecture, or "" if there is none.
 func (c Capabilities) NewestMachine(arch Arch) string {
@@ -71,7 +84,7 @@ func (b *Binary) CachedCapabilities(ctx context.Context, dir string) (Capabiliti
 		return Capabilities{}, err
 	}
 	path := filepath.Join(dir, "capabilities-"+string(b.Arch)+".json")
-	return cached(path, key, func() (Capabilities, error) { return b.Capabilities(ctx) })
+	return cached(path, askedFor+key, func() (Capabilities, error) { return b.Capabilities(ctx) })
 }
 
 // askCapabilities starts an empty QEMU, asks and ends it.
@@ -129,14 +142,11 @@ func converse(ctx context.Context, sock string, p *Process) (c Capabilities, err
 
 // query asks an open monitor.
 func query(ctx context.Context, q *qmp.Conn) (c Capabilities, err error) {
-	var migration []struct {
-		Capability string `json:"capability"`
-	}
-	if err := q.Execute(ctx, "query-migrate-capabilities", nil, &migration); err != nil {
+	if c.Migration, err = q.MigrationCapabilities(ctx); err != nil {
 		return c, err
 	}
-	for _, m := range migration {
-		c.Migration = append(c.Migration, m.Capability)
+	if c.Commands, err = q.Commands(ctx); err != nil {
+		return c, err
 	}
 	var machines []struct {
 		Name       string `json:"name"`
@@ -160,8 +170,8 @@ func query(ctx context.Context, q *qmp.Conn) (c Capabilities, err error) {
 	for _, d := range devices {
 		c.Devices = append(c.Devices, d.Name)
 	}
-	slices.Sort(c.Migration)
-	slices.Sort(c.Machines)
-	slices.Sort(c.Devices)
+	for _, list := range [][]string{c.Migration, c.Machines, c.Devices, c.Commands} {
+		slices.Sort(list)
+	}
 	return c, nil
 }

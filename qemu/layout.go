@@ -21,7 +21,8 @@ type Layout struct {
 	// RAMFile keeps the guest's RAM in a file of that path; "" keeps it in anonymous memory. The guest cannot tell, so that
 	// both are the same layout.
 	RAMFile string `json:"-"`
-	// RAMShare makes the guest's writes reach RAMFile; without it they stay in a private copy of the page.
+	// RAMShare makes the guest's writes reach RAMFile, which QEMU makes if it is not there. Without it they stay in a private
+	// copy of the page, and the file is opened for reading only.
 	RAMShare bool `json:"-"`
 }
 

@@ -32,22 +32,28 @@ const (
 // probeRAMMiB is enough for the probe, and quick to make.
 const probeRAMMiB = 64
 
-// ProbeAccel returns the fastest accelerator that really runs guest code on a layout, and a line to show to the user, if
-// there is a reason why it is not the native one.
+// Choice is the answer of [ProbeAccel].
+type Choice struct {
+	Accel  Accel  `json:"accel"`
+	Note   string `json:"-"`                // a line for the user, if there is a reason why it is not the native one
+	Detail string `json:"detail,omitempty"` // the reason to its last word, for a log
+}
+
+// ProbeAccel chooses the fastest accelerator that really runs guest code on a layout.
 //
 // That a device such as /dev/kvm can be opened proves nothing: there are hosts on which it opens, makes virtual machines,
 // runs their first instructions, and then never another. So a small firmware is run on the layout's machine type, CPU
 // model and number of CPUs. It does what a kernel does in its first second, and leaves with a word that only the end of it
 // gives. The answer is kept in cacheDir ("" keeps none) until the host boots again, QEMU changes, or another accelerator
-// can be opened.
-func ProbeAccel(ctx context.Context, b *Binary, l Layout, cacheDir string) (Accel, string, error) {
+// can be opened; it is kept without the note, which so is told once and not at each start.
+func ProbeAccel(ctx context.Context, b *Binary, l Layout, cacheDir string) (Choice, error) {
 	native, note := nativeAccel(l.Arch)
 	p := prober{b, l, native, note, nativeLimit}
 	choice, err := p.cachedChoice(ctx, cacheDir)
 	if err != nil {
-		return "", "", fmt.Errorf("qemu: accelerator: %w", err)
+		return Choice{}, fmt.Errorf("qemu: accelerator: %w", err)
 	}
-	return choice.Accel, choice.Note, nil
+	return choice, nil
 }
 
 // prober is one question to be answered.
@@ -59,21 +65,15 @@ type prober struct {
 	limit  time.Duration // of the native accelerator
 }
 
-// choice is its answer.
-type choice struct {
-	Accel Accel  `json:"accel"`
-	Note  string `json:"note,omitempty"`
-}
-
 // cachedChoice answers from the cache where it can.
-func (p prober) cachedChoice(ctx context.Context, dir string) (choice, error) {
+func (p prober) cachedChoice(ctx context.Context, dir string) (Choice, error) {
 	boot, err := BootID()
 	if err != nil {
-		return choice{}, err
+		return Choice{}, err
 	}
 	fingerprint, err := p.binary.Fingerprint()
 	if err != nil {
-		return choice{}, err
+		return Choice{}, err
 	}
 	image, _ := p.command("", p.native)
 	key := strings.Join([]string{boot, fingerprint, p.layout.Machine, p.layout.CPU, strconv.Itoa(p.layout.CPUs),
@@ -82,27 +82,28 @@ func (p prober) cachedChoice(ctx context.Context, dir string) (choice, error) {
 	if dir != "" {
 		path = filepath.Join(dir, "accel-"+string(p.layout.Arch)+".json")
 	}
-	return cached(path, key, func() (choice, error) { return p.choose(ctx) })
+	return cached(path, key, func() (Choice, error) { return p.choose(ctx) })
 }
 
 // choose tries the native accelerator and then TCG.
-func (p prober) choose(ctx context.Context) (choice, error) {
-	note := p.note
+func (p prober) choose(ctx context.Context) (Choice, error) {
+	choice := Choice{Accel: TCG, Note: p.note, Detail: p.note}
 	if p.native != "" {
 		err := p.run(ctx, p.native, p.limit)
 		if err == nil {
-			return choice{Accel: p.native}, nil
+			return Choice{Accel: p.native}, nil
 		}
 		if ctx.Err() != nil {
-			return choice{}, context.Cause(ctx)
+			return Choice{}, context.Cause(ctx)
 		}
-		note = fmt.Sprintf("%s does not run guests on this host (%s); using %s, which is 10 to 20 times slower",
-			nativeName(p.native), oneLine(err), TCG)
+		choice.Note = fmt.Sprintf("%s is there but does not run guests (%s); using %s, which is 10 to 20 times slower",
+			nativeName(p.native), briefly(err), TCG)
+		choice.Detail = fmt.Sprintf("%s does not run guests: %v", nativeName(p.native), err)
 	}
 	if err := p.run(ctx, TCG, tcgLimit); err != nil {
-		return choice{}, fmt.Errorf("%s runs no guest with any accelerator: %w", p.binary.Path, err)
+		return Choice{}, fmt.Errorf("%s runs no guest with any accelerator: %w", p.binary.Path, err)
 	}
-	return choice{TCG, note}, nil
+	return choice, nil
 }
 
 // run executes the firmware under one accelerator, and kills it at the limit.
@@ -182,12 +183,14 @@ func (p prober) verdict(err error, console string) error {
 	return exit
 }
 
-// oneLine shortens an error for a line of its own.
-func oneLine(err error) string {
-	const limit = 160
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "") + "…"
+// briefly says in a few words for everybody why a run has failed.
+func briefly(err error) string {
+	var exit *ExitError
+	switch {
+	case errors.As(err, &exit) && exit.Signal != 0:
+		return "QEMU crashed"
+	case errors.As(err, &exit):
+		return "QEMU refused it"
 	}
-	return text
+	return err.Error()
 }

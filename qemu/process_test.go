@@ -27,55 +27,13 @@ func start(t *testing.T, c qemu.Command) *qemu.Process {
 	return p
 }
 
-// vm is a started machine with its sockets.
-type vm struct {
-	*qemu.Process
-	dir, monitor, agent, log string
-}
-
-// boot starts a layout with everything connected. The disk is empty.
-func boot(t *testing.T, b *qemu.Binary, l qemu.Layout) *vm {
-	t.Helper()
-	dir := t.TempDir()
-	v := &vm{dir: dir, monitor: filepath.Join(dir, "monitor.sock"), agent: filepath.Join(dir, "qga.sock"), log: filepath.Join(dir, "qemu.log")}
-	zeros := filepath.Join(dir, "zeros")
-	base := filepath.Join(dir, "base.qcow2")
-	if err := errors.Join(os.WriteFile(zeros, make([]byte, 1<<20), 0o600), os.WriteFile(base, qemutest.Qcow2(""), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	w := qemu.Wiring{Name: "test", Disk: filepath.Join(dir, "disk,1.qcow2"), Placeholder: zeros, MonitorFD: 3, AgentFD: 4,
-		Serial: filepath.Join(dir, "serial.log"), Accel: qemu.TCG, VMGenID: "auto", Sandbox: true}
-	if err := b.CreateOverlay(within(t, patience), base, w.Disk); err != nil {
-		t.Fatal(err)
-	}
-	argv, err := l.Argv(w)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ml, mf, err := qemu.Listen(v.monitor)
-	if err != nil {
-		t.Fatal(err)
-	}
-	al, af, err := qemu.Listen(v.agent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v.Process = start(t, qemu.Command{Path: b.Path, Args: argv, Files: []*os.File{mf, af}, Log: v.log})
-	for _, c := range []interface{ Close() error }{ml, mf, al, af} {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-	return v
-}
-
 func small() qemu.Layout { return qemu.Default(qemu.HostArch(), 128, 2) }
 
 // A dial works at once, although the process is not up yet.
 func TestFakeConversation(t *testing.T) {
-	v := boot(t, qemutest.Binary(t, qemutest.Script{Agent: &qemutest.Agent{}}), small())
+	v := qemutest.Boot(t, qemutest.Binary(t, qemutest.Script{Agent: &qemutest.Agent{}}), small(), nil)
 	last := ""
-	q, err := qmp.Dial(within(t, patience), v.monitor, func(e qmp.Event) { last = e.Event })
+	q, err := qmp.Dial(within(t, patience), v.Monitor, func(e qmp.Event) { last = e.Event })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +41,7 @@ func TestFakeConversation(t *testing.T) {
 	if open, err := q.FrontendOpen(within(t, patience), qemu.AgentChardev); err != nil || !open {
 		t.Errorf("agent's port: %v, %v", open, err)
 	}
-	g, err := qga.Dial(within(t, patience), v.agent)
+	g, err := qga.Dial(within(t, patience), v.Agent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +54,7 @@ func TestFakeConversation(t *testing.T) {
 	if v.Err() != nil || last != "SHUTDOWN" {
 		t.Errorf("ended with %v after the event %s", v.Err(), last)
 	}
-	if _, err := qmp.Dial(within(t, patience), v.monitor, nil); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := qmp.Dial(within(t, patience), v.Monitor, nil); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("a dial of a dead QEMU: %v", err)
 	}
 }
@@ -136,8 +94,8 @@ func TestExitErrors(t *testing.T) {
 
 func TestTermAndIgnoredTerm(t *testing.T) {
 	b := qemutest.Binary(t, qemutest.Script{})
-	v := boot(t, b, small())
-	q, err := qmp.Dial(within(t, patience), v.monitor, nil) // it is up, and its handler in place
+	v := qemutest.Boot(t, b, small(), nil)
+	q, err := qmp.Dial(within(t, patience), v.Monitor, nil) // it is up, and its handler in place
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +105,7 @@ func TestTermAndIgnoredTerm(t *testing.T) {
 	if v.Err() != nil {
 		t.Error(v.Err())
 	}
-	v = boot(t, qemutest.Binary(t, qemutest.Script{IgnoreTerm: true}), small())
+	v = qemutest.Boot(t, qemutest.Binary(t, qemutest.Script{IgnoreTerm: true}), small(), nil)
 	v.Signal(syscall.SIGTERM)
 	select {
 	case <-v.Done():

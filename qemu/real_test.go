@@ -15,21 +15,11 @@ import (
 	"github.com/stackemu/stackemu/qemu/qmp"
 )
 
-func dial(t *testing.T, v *vm, onEvent func(qmp.Event)) *qmp.Conn {
-	t.Helper()
-	q, err := qmp.Dial(within(t, patience), v.monitor, onEvent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { q.Close(); await(t, "the end of the monitor", q.Done()) })
-	return q
-}
-
 // The whole layout starts under the sandbox, its sockets answer from the first moment on, one client after the other.
 func TestRealMachine(t *testing.T) {
-	v := boot(t, qemutest.Real(t), small())
+	v := qemutest.Boot(t, qemutest.Real(t), small(), nil)
 	for range 3 {
-		q := dial(t, v, nil)
+		q := v.Dial(t, nil)
 		if s, err := q.Status(within(t, patience)); err != nil || !s.Running {
 			t.Errorf("got %+v, %v", s, err)
 		}
@@ -39,7 +29,7 @@ func TestRealMachine(t *testing.T) {
 		q.Close()
 	}
 	// The agent's socket takes what nobody reads. A sync finds out.
-	g, err := qga.Dial(within(t, patience), v.agent)
+	g, err := qga.Dial(within(t, patience), v.Agent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,12 +37,12 @@ func TestRealMachine(t *testing.T) {
 	if err := g.Sync(within(t, patience/100)); err == nil {
 		t.Error("an empty disk has an agent")
 	}
-	for path, want := range map[string]os.FileMode{v.monitor: 0o600, v.agent: 0o600, v.log: 0o600} {
+	for path, want := range map[string]os.FileMode{v.Monitor: 0o600, v.Agent: 0o600, v.Log: 0o600} {
 		if info, err := os.Lstat(path); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v", path, info.Mode(), err)
 		}
 	}
-	q := dial(t, v, nil)
+	q := v.Dial(t, nil)
 	if err := q.Quit(within(t, patience)); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +63,7 @@ func TestRealAddresses(t *testing.T) {
 		t.Skip("there is a golden file for amd64 only")
 	}
 	for name, l := range layouts {
-		v := boot(t, b, l)
+		v := qemutest.Boot(t, b, l, nil)
 		var buses []struct {
 			Devices []struct {
 				Slot, Function int
@@ -83,7 +73,7 @@ func TestRealAddresses(t *testing.T) {
 				} `json:"id"`
 			}
 		}
-		if err := dial(t, v, nil).Execute(within(t, patience), "query-pci", nil, &buses); err != nil {
+		if err := v.Dial(t, nil).Execute(within(t, patience), "query-pci", nil, &buses); err != nil {
 			t.Fatal(err)
 		}
 		var text strings.Builder
@@ -95,8 +85,8 @@ func TestRealAddresses(t *testing.T) {
 }
 
 func TestRealKill(t *testing.T) {
-	v := boot(t, qemutest.Real(t), small())
-	q := dial(t, v, nil)
+	v := qemutest.Boot(t, qemutest.Real(t), small(), nil)
+	q := v.Dial(t, nil)
 	v.Kill()
 	await(t, "the end of QEMU", v.Done())
 	await(t, "the end of the monitor", q.Done())
@@ -104,15 +94,15 @@ func TestRealKill(t *testing.T) {
 	if !errors.As(v.Err(), &exit) || exit.Signal != syscall.SIGKILL || exit.Code != -1 {
 		t.Errorf("got %v", v.Err())
 	}
-	if _, err := qmp.Dial(within(t, patience), v.monitor, nil); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := qmp.Dial(within(t, patience), v.Monitor, nil); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("a dial of a dead QEMU: %v", err)
 	}
 }
 
 // A stopped QEMU can be killed all the same.
 func TestRealKillStopped(t *testing.T) {
-	v := boot(t, qemutest.Real(t), small())
-	dial(t, v, nil)
+	v := qemutest.Boot(t, qemutest.Real(t), small(), nil)
+	v.Dial(t, nil)
 	v.Signal(syscall.SIGSTOP)
 	v.Kill()
 	await(t, "the end of QEMU", v.Done())

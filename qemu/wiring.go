@@ -24,6 +24,7 @@ type Wiring struct {
 	FirmwareCode, FirmwareVars string
 
 	Forwards []Forward
+	Mounts   []HostMount // directories that can be plugged in later
 
 	// MonitorFD and AgentFD are the numbers that the listening sockets have in QEMU: [FirstFD] for the first of
 	// [Command.Files], and so on. 0 leaves the monitor out, or the agent's port unconnected.
@@ -35,8 +36,8 @@ type Wiring struct {
 	Accel Accel
 	// VMGenID is the generation id that the guest's kernel reseeds its random pool by: a GUID, or "auto" for a new one.
 	VMGenID  string
-	Incoming bool // wait for a snapshot instead of booting
-	Sandbox  bool // drop what QEMU does not need; for Linux
+	Incoming Incoming // what to wait for instead of booting
+	Sandbox  bool     // drop what QEMU does not need; for Linux
 }
 
 // FirstFD is the number of the first extra descriptor of a child process.
@@ -68,17 +69,23 @@ func (w Wiring) validate(l Layout) error {
 		missing("VM generation id", w.VMGenID)
 	}
 	for _, f := range w.Forwards {
-		if !validPort(f.HostPort) || !validPort(f.GuestPort) {
-			errs = append(errs, fmt.Errorf("forward of port %d to %d: want 1 to 65535", f.HostPort, f.GuestPort))
-		}
+		errs = append(errs, f.validate())
 	}
 	for _, fd := range []int{w.MonitorFD, w.AgentFD} {
 		if fd != 0 && fd < FirstFD || fd != 0 && w.MonitorFD == w.AgentFD {
 			errs = append(errs, fmt.Errorf("descriptor %d: want %d or above, each once", fd, FirstFD))
 		}
 	}
+	errs = append(errs, validateMounts(w.Mounts), w.Incoming.validate())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("wiring: %w", err)
+	}
+	return nil
+}
+
+func (f Forward) validate() error {
+	if !validPort(f.HostPort) || !validPort(f.GuestPort) {
+		return fmt.Errorf("forward of port %d to %d: want 1 to 65535", f.HostPort, f.GuestPort)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
 	"github.com/stackemu/stackemu/guest"
@@ -76,7 +78,15 @@ func buildImage(ctx context.Context, c *cli.Context, conf config.Config) error {
 	terminal, noColor := view.Detect(os.Stderr, os.LookupEnv)
 	screen := view.New(os.Stderr, terminal, noColor)
 	defer screen.Close()
-	binary, accel, err := accelerated(ctx, conf, screen)
+	var logs io.Writer = os.Stderr
+	if terminal {
+		logs = screen // the block would be torn by another writer
+	}
+	log, err := logger(c, logs)
+	if err != nil {
+		return err
+	}
+	binary, accel, err := accelerated(ctx, conf, screen, log)
 	if err != nil {
 		return err
 	}
@@ -117,7 +127,7 @@ func lockImage(image home.Image) (unlock func(), err error) {
 }
 
 // accelerated finds QEMU, and what really runs guests here. The layout is the one that images are first booted under.
-func accelerated(ctx context.Context, conf config.Config, screen *view.View) (*qemu.Binary, qemu.Accel, error) {
+func accelerated(ctx context.Context, conf config.Config, screen *view.View, log zerolog.Logger) (*qemu.Binary, qemu.Accel, error) {
 	arch := qemu.Arch(conf.Arch)
 	binary, err := qemu.Find(ctx, arch)
 	if err != nil {
@@ -127,11 +137,12 @@ func accelerated(ctx context.Context, conf config.Config, screen *view.View) (*q
 	if err := os.MkdirAll(cache, 0o700); err != nil {
 		return nil, "", err
 	}
-	accel, note, err := qemu.ProbeAccel(ctx, binary, qemu.Default(arch, conf.RAMMiB, conf.CPUs), cache)
-	if note != "" {
-		screen.Line(view.Warn, note)
+	choice, err := qemu.ProbeAccel(ctx, binary, qemu.Default(arch, conf.RAMMiB, conf.CPUs), cache)
+	if choice.Note != "" {
+		screen.Line(view.Warn, choice.Note)
 	}
-	return binary, accel, err
+	log.Debug().Str("accel", string(choice.Accel)).Str("detail", choice.Detail).AnErr("error", err).Msg("accelerator")
+	return binary, choice.Accel, err
 }
 
 func showStage(screen *view.View, s guest.Stage, since time.Duration) {

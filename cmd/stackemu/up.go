@@ -15,6 +15,7 @@ import (
 	"github.com/stackemu/stackemu/actors"
 	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/home"
+	"github.com/stackemu/stackemu/internal/instance"
 	"github.com/stackemu/stackemu/internal/lifecycle"
 	"github.com/stackemu/stackemu/internal/view"
 	"github.com/stackemu/stackemu/messages"
@@ -25,26 +26,68 @@ func upCommand() *cli.Command {
 		Name:      "up",
 		Usage:     "start an instance and stay in the foreground until Ctrl-C",
 		ArgsUsage: "[NAME]",
-		Description: "Boots the image, waits until every service is healthy and prints where they are. Ctrl-C shuts the guest down and\n" +
-			"keeps its data for the next start; a second Ctrl-C does not wait for the guest.\n\nExample: EMULATOR_RAM=2048 stackemu up",
+		Description: "Resumes the instance where it was stopped, or a snapshot of the healthy image, which is captured first if there is none;\n" +
+			"waits until every service is healthy and prints where they are. Ctrl-C saves what the instance has become for the next\n" +
+			"start; a second Ctrl-C does not wait for that.\n\nExample: EMULATOR_RAM=2048 stackemu up",
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "mount", Usage: "let the guest see the directory `DIR[:ro]`, at /host/DIR; may be given up to three times"},
+			&cli.BoolFlag{Name: "require-snapshot", Usage: "fail instead of booting from the disk (for CI)"},
+		},
 		Action: up,
 	}
 }
 
-// up is the foreground runner: it tells the tree to start an instance, shows what happens, and passes Ctrl-C on.
+// up is the foreground runner of one instance.
 func up(c *cli.Context) error {
-	name := home.DefaultInstance
-	switch c.NArg() {
-	case 0:
-	case 1:
-		name = c.Args().First()
-	default:
-		return &usage{errors.New("up takes one instance name at most")}
+	name, err := oneName(c)
+	if err != nil {
+		return err
 	}
 	conf, err := config.FromEnv(os.LookupEnv)
 	if err != nil {
 		return &usage{err}
 	}
+	conf.RequireSnapshot = c.Bool("require-snapshot")
+	if conf.RequireSnapshot && conf.NoSnapshot {
+		return &usage{errors.New("--require-snapshot and EMULATOR_NO_SNAPSHOT contradict each other")}
+	}
+	if conf.Mounts, err = mounts(c.StringSlice("mount")); err != nil {
+		return &usage{err}
+	}
+	serial := ""
+	if files, err := conf.Folders().Instance(name); err == nil { // else the tree says what is wrong with the name
+		serial = files.SerialLog
+	}
+	return foreground(c, conf, &messages.StartInstance{Instance: name}, name, serial)
+}
+
+func mounts(dirs []string) (all []config.Mount, err error) {
+	if len(dirs) > instance.MaxMounts {
+		return nil, fmt.Errorf("--mount: %d directories, and the guest has room for %d", len(dirs), instance.MaxMounts)
+	}
+	for _, dir := range dirs {
+		m, err := config.ParseMount(dir)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+func oneName(c *cli.Context) (string, error) {
+	switch c.NArg() {
+	case 0:
+		return home.DefaultInstance, nil
+	case 1:
+		return c.Args().First(), nil
+	}
+	return "", &usage{fmt.Errorf("%s takes one instance name at most", c.Command.Name)}
+}
+
+// foreground tells a tree what to start, shows what happens, and passes Ctrl-C on, until no instance is left. serial is the
+// console of the instance to follow.
+func foreground(c *cli.Context, conf config.Config, start messages.Fleet, name, serial string) error {
 	terminal, noColor := view.Detect(os.Stdout, os.LookupEnv)
 	screen := view.New(os.Stdout, terminal, noColor)
 	defer screen.Close()
@@ -57,18 +100,20 @@ func up(c *cli.Context) error {
 		return err
 	}
 	policy := lifecycle.DefaultPolicy()
-	policy.ReadyTimeout = conf.ReadyTimeout
+	policy.ReadyTimeout, policy.WarmTimeout = conf.ReadyTimeout, conf.SnapshotReadyTimeout
+	policy.RequireSnapshot = conf.RequireSnapshot
 
 	happened := make(chan messages.Observer)
 	done := make(chan struct{})
 	defer close(done)
-	tree := actors.Start(actors.Options{World: actors.RealWorld(conf), Policy: policy, Log: log, Observe: func(m messages.Observer) {
+	tree := actors.Start(actors.Options{World: actors.RealWorld(conf, log), Policy: policy, Log: log, Observe: func(m messages.Observer) {
 		select {
 		case happened <- m:
 		case <-done:
 		}
 	}})
-	tree.Tell(&messages.StartInstance{Instance: name})
+	screen.Follow(name, view.NewTail(serial, time.Now()).LastLine)
+	tree.Tell(start)
 	err = newRunner(tree, screen).run(happened)
 	return errors.Join(err, closeTree(tree))
 }

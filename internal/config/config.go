@@ -34,6 +34,15 @@ type Config struct {
 	NoSnapshot   bool // EMULATOR_NO_SNAPSHOT: always boot from the disk
 	NoRotation   bool // EMULATOR_NO_ROTATION: keep the public placeholder secrets
 	ForceCapture bool // EMULATOR_FORCE_CAPTURE: take a new snapshot even if there is one
+
+	RequireSnapshot bool    // --require-snapshot: a start that cannot be a resume fails
+	Mounts          []Mount // --mount
+}
+
+// Mount is a directory of the host that the guest may see.
+type Mount struct {
+	Dir      string // absolute, without symbolic links
+	ReadOnly bool
 }
 
 // Ports are host ports, bound on 127.0.0.1.

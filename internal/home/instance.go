@@ -12,7 +12,10 @@ type Instance struct {
 	Dir  string
 
 	Disk      string // the overlay on the image: what the instance has written
+	FreshDisk string // the same until somebody could have asked the guest to write: it may be thrown away
 	Base      string // the image that the overlay is on: a second name of it, which a newer image does not take away
+	Layer     string // a snapshot's disk layer between the two, by a second name as well
+	RAM       string // what a cold-booted VM has its RAM on: a hole
 	ConfigISO string // the STACKCFG disk, written anew at each start
 
 	MonitorSock string // QMP
@@ -27,6 +30,8 @@ type Instance struct {
 
 	PublishedKey string // the publishable client key, for the product's tools
 	Session      string // folder of a saved session
+	SessionNew   string // the same while it is being saved
+	SessionLive  string // the same while a VM goes on from it, which makes it worthless to others
 	Lock         string // held by the one supervisor of the instance
 }
 
@@ -39,13 +44,25 @@ func (h Home) Instance(name string) (Instance, error) {
 	if name == DefaultInstance {
 		folder = defaultFolder
 	}
-	dir := filepath.Join(h.Run, folder)
+	return h.instanceIn(name, filepath.Join(h.Run, folder)), nil
+}
+
+// captureFolder is no instance's: no name begins with a dot.
+const captureFolder = ".capture"
+
+// Capture is where a snapshot is captured for nobody in particular.
+func (h Home) Capture() Instance { return h.instanceIn("capture", filepath.Join(h.Run, captureFolder)) }
+
+func (h Home) instanceIn(name, dir string) Instance {
 	in := func(file string) string { return filepath.Join(dir, file) }
 	return Instance{
 		Name:          name,
 		Dir:           dir,
 		Disk:          in("disk.qcow2"),
+		FreshDisk:     in("disk.fresh.qcow2"),
 		Base:          in("base.qcow2"),
+		Layer:         in("layer.qcow2"),
+		RAM:           in("ram.img"),
 		ConfigISO:     in("runtime-config.iso"),
 		MonitorSock:   in("monitor.sock"),
 		AgentSock:     in("qga.sock"),
@@ -57,8 +74,10 @@ func (h Home) Instance(name string) (Instance, error) {
 		MessagesLog:   in("messages.jsonl"),
 		PublishedKey:  in("internal-pck"),
 		Session:       in("session"),
+		SessionNew:    in("session.new"),
+		SessionLive:   in("session.live"),
 		Lock:          in("lock"),
-	}, nil
+	}
 }
 
 // Create makes the instance's folder, and makes it private if it was there for others to read.

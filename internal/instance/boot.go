@@ -3,36 +3,57 @@ package instance
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"sync"
+	"time"
 
+	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/health"
 	"github.com/stackemu/stackemu/internal/home"
-	"github.com/stackemu/stackemu/internal/iso"
 	"github.com/stackemu/stackemu/internal/profile"
+	"github.com/stackemu/stackemu/internal/snapshot"
 	"github.com/stackemu/stackemu/qemu"
 	"github.com/stackemu/stackemu/qemu/qga"
 	"github.com/stackemu/stackemu/qemu/qmp"
 )
 
-// Boot is all that one run of QEMU needs. Launch may be called once; Close at any time, also twice.
-type Boot struct {
-	Notes []string // lines for the user
+// Way is how a run of QEMU comes to life.
+type Way int
 
-	files    home.Instance
-	profile  profile.Profile
-	binary   *qemu.Binary
-	layout   qemu.Layout
-	wiring   qemu.Wiring
-	args     []string
-	client   *http.Client
-	sockets  []socket // monitor and agent
-	launched bool
-	closing  sync.Once
+// The ways.
+const (
+	Cold    Way = iota // it boots from its disk
+	Capture            // so it does, to be captured
+	Resume             // it goes on from a snapshot or session
+)
+
+// Boot is all that one run of QEMU needs, and what is done with that run. Launch may be called once; Close at any time, also
+// twice. What is done over its channels (warm.go) is done one at a time.
+type Boot struct {
+	Way Way
+
+	survey
+	files  home.Instance
+	home   home.Home
+	config config.Config
+	began  time.Time
+
+	wiring  qemu.Wiring
+	args    []string
+	client  *http.Client
+	sockets []socket // monitor and agent
+	process *qemu.Process
+	closing sync.Once
+
+	state   string          // the file with the devices, to load or to save
+	session *session        // not nil when it goes on from one
+	kept    *snapshot.Files // what is captured
+	fresh   bool            // its disk may be thrown away yet
+	secrets map[string]string
+	tools   bool // the guest has ours
+	plugged bool // its mounts are in the machine
 }
 
 // socket is a listening socket until QEMU has it.
@@ -42,79 +63,11 @@ type socket struct {
 	file     *os.File // the same one, for QEMU
 }
 
-// findQEMU finds the program and the accelerator that really runs guests.
-func (i *Instance) findQEMU(ctx context.Context, b *Boot) error {
-	arch := qemu.Arch(i.config.Arch)
-	var err error
-	if b.binary, err = qemu.Find(ctx, arch); err != nil {
-		return err
-	}
-	if b.profile.OriginalLayout {
-		b.layout = qemu.OriginalLayout(arch, i.config.RAMMiB, i.config.CPUs)
-	} else {
-		b.layout = qemu.Default(arch, i.config.RAMMiB, i.config.CPUs)
-	}
-	accel, note, err := qemu.ProbeAccel(ctx, b.binary, b.layout, i.home.Cache)
-	if err != nil {
-		return err
-	}
-	if note != "" {
-		b.Notes = append(b.Notes, note)
-	}
-	b.wiring.Accel = accel
-	return nil
-}
-
-// writeConfig writes the STACKCFG disk: what this instance is on the host (docs/architecture.md, "The guest contract").
-func (i *Instance) writeConfig(_ context.Context, b *Boot) error {
-	runtimeEnv := fmt.Sprintf("STACK_EMULATOR_PORT_PREFIX=%d\n", i.config.PortPrefix)
-	ports := i.config.Ports
-	for _, v := range []struct {
-		name string
-		port int
-	}{{"DASHBOARD", ports.Dashboard}, {"BACKEND", ports.Backend}, {"MINIO", ports.Storage}, {"INBUCKET", ports.Mail}} {
-		runtimeEnv += fmt.Sprintf("STACK_EMULATOR_%s_HOST_PORT=%d\n", v.name, v.port)
-	}
-	runtimeEnv += "STACK_EMULATOR_VM_DIR_HOST=\n" // nothing of the host is mounted in the guest
-	return iso.Write(i.Files.ConfigISO, "STACKCFG", map[string][]byte{
-		"runtime.env": []byte(runtimeEnv),
-		"base.env":    []byte("NEXT_PUBLIC_STACK_IS_LOCAL_EMULATOR=true\n"),
-	})
-}
-
-// listen opens the sockets of monitor and agent before QEMU runs, so that nobody has to wait for them to appear.
-func (i *Instance) listen(_ context.Context, b *Boot) error {
-	for _, path := range []string{i.Files.MonitorSock, i.Files.AgentSock} {
-		l, f, err := qemu.Listen(path)
-		if err != nil {
-			return err
-		}
-		b.sockets = append(b.sockets, socket{path, l, f})
-	}
-	return nil
-}
-
-func (i *Instance) wire(_ context.Context, b *Boot) error {
-	placeholder, err := i.home.Placeholder()
-	if err != nil {
-		return err
-	}
-	w := &b.wiring
-	w.Name, w.Disk, w.Config, w.Placeholder = "stackemu-"+i.Files.Name, i.Files.Disk, i.Files.ConfigISO, placeholder
-	w.MonitorFD, w.AgentFD = qemu.FirstFD, qemu.FirstFD+1
-	w.Serial, w.VMGenID, w.Sandbox = i.Files.SerialLog, "auto", runtime.GOOS == "linux"
-	for _, s := range b.profile.Services {
-		w.Forwards = append(w.Forwards, qemu.Forward{HostPort: s.HostPort, GuestPort: s.GuestPort})
-	}
-	if b.args, err = b.layout.Argv(*w); err != nil {
-		return err
-	}
-	b.client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	return freshSerialLog(i.Files.SerialLog)
-}
-
 // Services is the table of what the image offers, with this instance's host ports.
 func (b *Boot) Services() []profile.Service { return b.profile.Services }
+
+// Sessions tells whether a stop can save what the machine has become.
+func (b *Boot) Sessions() bool { return b.sessions }
 
 // Launch starts QEMU and notes whose process it is.
 func (b *Boot) Launch() (*qemu.Process, error) {
@@ -127,7 +80,7 @@ func (b *Boot) Launch() (*qemu.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.launched = true
+	b.process = p
 	if err := qemu.WritePID(b.files.PID, p.PID()); err != nil {
 		p.Kill() // a VM that no later command could find must not run
 		<-p.Done()
@@ -144,9 +97,19 @@ func (b *Boot) handOver() {
 	}
 }
 
-// DialMonitor opens the QMP channel.
+// DialMonitor opens the QMP channel. A machine that boots finds its mounts plugged in from the start.
 func (b *Boot) DialMonitor(ctx context.Context, onEvent func(qmp.Event)) (*qmp.Conn, error) {
-	return qmp.Dial(ctx, b.files.MonitorSock, onEvent)
+	m, err := qmp.Dial(ctx, b.files.MonitorSock, onEvent)
+	if err != nil {
+		return nil, err
+	}
+	if b.Way == Cold && !b.plugged {
+		if err := b.plug(ctx, m); err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
+		b.plugged = true
+	}
+	return m, nil
 }
 
 // DialAgent opens the guest-agent channel.
@@ -170,7 +133,7 @@ func (b *Boot) Close() error {
 		for _, s := range b.sockets {
 			err = errors.Join(err, ignoreMissing(os.Remove(s.path)))
 		}
-		if b.launched { // else the file may tell of a VM that is not ours
+		if b.process != nil { // else the file may tell of a VM that is not ours
 			err = errors.Join(err, ignoreMissing(os.Remove(b.files.PID)))
 		}
 	})

@@ -1,11 +1,16 @@
 // Package instance makes one instance ready to run: its directory, its lock, its disks, its ports, its sockets and the
-// command line of its QEMU. It starts nothing by itself but the end of a VM whose supervisor has died.
+// command line of its QEMU; and it brings a guest up to date, saves it and resumes it. It starts nothing by itself but the end
+// of a VM whose supervisor has died.
+//
+// [Instance.Survey] finds out what there is, [Instance.Prepare] makes a [Boot] of it.
 //
 // It promises:
 //
 //   - One process at a time holds an instance. The lock dies with its holder.
 //   - What the guest has written is never thrown away: an overlay stays on the very image that it was made from, also
 //     when a newer image takes that one's name.
+//   - RAM and disk of a guest are of the same moment, or the guest boots from its disk: a saved session is used once, and
+//     never after its disk has gone on without it.
 //   - No process is touched whose identity has not been checked.
 package instance
 
@@ -16,6 +21,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -27,9 +33,12 @@ import (
 type Instance struct {
 	Files home.Instance
 
-	config config.Config
-	home   home.Home
-	lock   *flock.Flock
+	config      config.Config
+	home        home.Home
+	lock        *flock.Flock
+	captureOnly bool // it serves nobody: its end is a snapshot
+
+	surveyed survey // by the last Survey, for the Prepare that follows it
 }
 
 // HeldError says that another process has the instance.
@@ -47,29 +56,57 @@ func (e *HeldError) Error() string {
 // Open makes the instance's directory and takes its lock, without waiting. It fails with a [*HeldError] when another
 // process has it, and with a [*home.NameError] for a name that no instance can have.
 func Open(c config.Config, name string) (*Instance, error) {
-	h := c.Folders()
-	files, err := h.Instance(name)
+	files, err := c.Folders().Instance(name)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.Create(); err != nil {
+	i, err := enter(c, files)
+	if err != nil {
 		return nil, err
 	}
-	if err := files.Create(); err != nil {
-		return nil, err
-	}
-	lock := flock.New(files.Lock, flock.SetPermissions(0o600))
-	held, err := lock.TryLock()
+	held, err := i.lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
 	if !held {
 		return nil, &HeldError{holder(files.Lock)}
 	}
-	if err := os.WriteFile(files.Lock, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock: %w", err), lock.Close())
+	return i, i.sign()
+}
+
+// lockPoll is how often the lock of a capture is tried.
+const lockPoll = 50 * time.Millisecond
+
+// OpenCapture is [Open] for the place where a snapshot is captured for nobody in particular. It waits until ctx is done.
+func OpenCapture(ctx context.Context, c config.Config) (*Instance, error) {
+	i, err := enter(c, c.Folders().Capture())
+	if err != nil {
+		return nil, err
 	}
-	return &Instance{Files: files, config: c, home: h, lock: lock}, nil
+	i.captureOnly = true
+	if _, err := i.lock.TryLockContext(ctx, lockPoll); err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	return i, i.sign()
+}
+
+func enter(c config.Config, files home.Instance) (*Instance, error) {
+	h := c.Folders()
+	if err := h.Create(); err != nil {
+		return nil, err
+	}
+	if err := files.Create(); err != nil {
+		return nil, err
+	}
+	return &Instance{Files: files, config: c, home: h, lock: flock.New(files.Lock, flock.SetPermissions(0o600))}, nil
+}
+
+// sign writes into the lock who holds it.
+func (i *Instance) sign() error {
+	if err := os.WriteFile(i.Files.Lock, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
+		return errors.Join(fmt.Errorf("lock: %w", err), i.lock.Close())
+	}
+	return nil
 }
 
 // holder reads the pid that the lock's holder wrote into it. It is for words only: nobody acts on it.
@@ -85,26 +122,15 @@ func holder(path string) int {
 // Close gives the lock back. No process of the instance may be left.
 func (i *Instance) Close() error { return i.lock.Close() }
 
-// Prepare makes everything ready for one run of QEMU. It is called again for each generation, and finds what the last one
-// has left. It returns soon after ctx is done.
-func (i *Instance) Prepare(ctx context.Context) (*Boot, error) {
-	b := &Boot{files: i.Files}
-	for _, step := range []func(context.Context, *Boot) error{
-		i.endOrphan, // first: it may hold disk and ports
-		i.findImage,
-		i.checkPorts,
-		i.findQEMU,
-		i.makeDisk,
-		i.writeConfig,
-		i.listen,
-		i.wire,
-	} {
-		if err := step(ctx, b); err != nil {
-			return nil, errors.Join(err, b.Close())
+// steps runs them until one fails or ctx is done.
+func steps(ctx context.Context, all ...func(context.Context) error) error {
+	for _, step := range all {
+		if err := step(ctx); err != nil {
+			return err
 		}
 		if err := context.Cause(ctx); err != nil {
-			return nil, errors.Join(err, b.Close())
+			return err
 		}
 	}
-	return b, nil
+	return nil
 }

@@ -75,9 +75,17 @@ func open(t *testing.T, c config.Config) *Instance {
 	return i
 }
 
+// cold prepares a boot from the disk, or from a saved session.
+func cold(ctx context.Context, i *Instance) (*Boot, error) {
+	if _, err := i.Survey(ctx, Limits{}); err != nil {
+		return nil, err
+	}
+	return i.Prepare(ctx, Choice{})
+}
+
 func prepare(t *testing.T, i *Instance) *Boot {
 	t.Helper()
-	b, err := i.Prepare(t.Context())
+	b, err := cold(t.Context(), i)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +119,7 @@ func TestBadName(t *testing.T) {
 func TestFilesArePrivateAndGo(t *testing.T) {
 	i := open(t, configure(t))
 	b := prepare(t, i)
-	for _, path := range []string{i.Files.Disk, i.Files.ConfigISO, i.Files.MonitorSock, i.Files.AgentSock, i.Files.SerialLog, i.Files.Lock} {
+	for _, path := range []string{i.Files.FreshDisk, i.Files.ConfigISO, i.Files.MonitorSock, i.Files.AgentSock, i.Files.SerialLog, i.Files.Lock} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", path, info.Mode(), err)
 		}
@@ -131,16 +139,38 @@ func TestFilesArePrivateAndGo(t *testing.T) {
 	}
 }
 
-func TestPreparingTwiceKeepsTheDisk(t *testing.T) {
+// A disk that nobody could have written to is made anew; one that somebody could have stays.
+func TestOnlyAnOpenedDiskIsKept(t *testing.T) {
 	i := open(t, configure(t))
+	const marked = 8 << 20
+	mark := func(path string) {
+		t.Helper()
+		if err := os.Truncate(path, marked); err != nil {
+			t.Fatal(err)
+		}
+	}
+	isMarked := func(path string) bool {
+		t.Helper()
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size() == marked
+	}
 	prepare(t, i).Close()
-	before, err := os.Stat(i.Files.Disk)
-	if err != nil {
+	mark(i.Files.FreshDisk)
+	b := prepare(t, i)
+	if isMarked(i.Files.FreshDisk) {
+		t.Error("the fresh disk was used again")
+	}
+	if err := b.commit(); err != nil {
 		t.Fatal(err)
 	}
+	mark(i.Files.Disk)
+	b.Close()
 	prepare(t, i)
-	if after, err := os.Stat(i.Files.Disk); err != nil || !os.SameFile(before, after) {
-		t.Errorf("another disk: %v", err)
+	if !isMarked(i.Files.Disk) {
+		t.Error("the instance has another disk")
 	}
 }
 
@@ -164,7 +194,7 @@ func TestWhatCannotBePrepared(t *testing.T) {
 			conf := configure(t)
 			c.spoil(t, conf)
 			i := open(t, conf)
-			_, err := i.Prepare(t.Context())
+			_, err := cold(t.Context(), i)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v", err)
 			}
@@ -177,11 +207,14 @@ func TestWhatCannotBePrepared(t *testing.T) {
 
 func TestLostBase(t *testing.T) {
 	i := open(t, configure(t))
-	prepare(t, i).Close()
+	b := prepare(t, i)
+	if err := errors.Join(b.commit(), b.Close()); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Remove(i.Files.Base); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := i.Prepare(t.Context()); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), i.Files.Base) {
+	if _, err := cold(t.Context(), i); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), i.Files.Base) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(i.Files.Disk); err != nil {
@@ -196,7 +229,7 @@ func TestTakenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	_, err = open(t, c).Prepare(t.Context())
+	_, err = cold(t.Context(), open(t, c))
 	var taken *hostport.TakenError
 	if !errors.As(err, &taken) || taken.Port != c.Ports.Dashboard {
 		t.Errorf("got %v", err)
@@ -206,7 +239,7 @@ func TestTakenPort(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := open(t, configure(t)).Prepare(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := cold(ctx, open(t, configure(t))); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -215,9 +248,8 @@ func TestCancelled(t *testing.T) {
 func TestForeignPIDIsLeftAlone(t *testing.T) {
 	i := open(t, configure(t))
 	write(t, i.Files.PID, strconv.Itoa(os.Getppid())+"\n")
-	b := prepare(t, i)
-	if len(b.Notes) > 0 {
-		t.Errorf("notes: %q", b.Notes)
+	if s, err := i.Survey(t.Context(), Limits{}); err != nil || len(s.Notes) > 0 {
+		t.Errorf("notes: %q, %v", s.Notes, err)
 	}
 }
 

@@ -20,7 +20,7 @@ const (
 
 // endOrphan ends a VM whose supervisor died without it (kill -9, out of memory). Its guest is asked to shut down first:
 // it may have data that is not on the disk yet.
-func (i *Instance) endOrphan(ctx context.Context, b *Boot) error {
+func (i *Instance) endOrphan(ctx context.Context) error {
 	id, err := qemu.ReadPID(i.Files.PID)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -29,7 +29,7 @@ func (i *Instance) endOrphan(ctx context.Context, b *Boot) error {
 		if err := i.shutDown(ctx, id); err != nil {
 			return fmt.Errorf("a VM that a former supervisor left (pid %d): %w", id.PID, err)
 		}
-		b.Notes = append(b.Notes, fmt.Sprintf("ended a VM that a former supervisor had left (pid %d)", id.PID))
+		i.surveyed.Notes = append(i.surveyed.Notes, fmt.Sprintf("ended a VM that a former supervisor had left (pid %d)", id.PID))
 	}
 	return ignoreMissing(os.Remove(i.Files.PID))
 }

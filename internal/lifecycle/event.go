@@ -6,18 +6,36 @@ import "time"
 type Event interface{ event() }
 
 type (
-	// Start asks for a running instance.
-	Start struct{}
-	// Prepared says that everything which QEMU needs is on disk.
-	Prepared struct{}
+	// Start asks for a running instance; CaptureOnly asks for no more than a snapshot to start from.
+	Start struct{ CaptureOnly bool }
+	// Prepared says that everything which QEMU needs is on disk, and how the machine comes to life. Sessions tells
+	// whether a stop can save what the machine has become.
+	Prepared struct {
+		Way      Way
+		Sessions bool
+	}
 	// PrepareFailed says why it is not. Another try does not help: the user has to act.
 	PrepareFailed struct{ Err error }
 	// MonitorUp says that QEMU runs and its monitor answers.
 	MonitorUp struct{}
+	// Loaded says that the snapshot or session is in the machine, and that its guest runs.
+	Loaded struct{}
 	// GuestUp says that the guest has given a sign of life: its agent has opened its port.
 	GuestUp struct{}
+	// Refreshed says that the guest has the host's clock, fresh entropy, its mounts and secrets of its own.
+	Refreshed struct{}
+	// PortsOpened says that the host ports lead to the guest.
+	PortsOpened struct{}
 	// Healthy says that every service of the profile has answered as it should.
 	Healthy struct{}
+	// Saved says that the paused machine is on disk.
+	Saved struct{}
+	// SaveFailed says why it is not. The machine runs on.
+	SaveFailed struct{ Err error }
+	// Sealed says that what was saved has been published.
+	Sealed struct{}
+	// SealFailed says why it could not be.
+	SealFailed struct{ Err error }
 	// Died says that the QEMU process is gone. Misconfigured marks an exit which another try would only repeat;
 	// PoweredOff marks an exit that the guest itself asked for.
 	Died struct {
@@ -46,7 +64,14 @@ func (Prepared) event()       {}
 func (PrepareFailed) event()  {}
 func (MonitorUp) event()      {}
 func (GuestUp) event()        {}
+func (Loaded) event()         {}
+func (Refreshed) event()      {}
+func (PortsOpened) event()    {}
 func (Healthy) event()        {}
+func (Saved) event()          {}
+func (SaveFailed) event()     {}
+func (Sealed) event()         {}
+func (SealFailed) event()     {}
 func (Died) event()           {}
 func (StageFailed) event()    {}
 func (DeadlinePassed) event() {}
@@ -68,12 +93,31 @@ type (
 	}
 	// Disarm ends the running deadline.
 	Disarm struct{}
-	// Prepare makes ready what QEMU needs, off the mailbox.
-	Prepare struct{}
+	// Prepare makes ready what QEMU needs, off the mailbox. Cold forbids a snapshot and a capture: one of them has failed.
+	// Captured says that there has been a capture already, so that there must not be another.
+	Prepare struct{ Cold, Captured bool }
 	// Boot starts a new generation: QEMU, its monitor and its agent.
 	Boot struct{}
+	// Load brings the snapshot or session into the machine and lets it run.
+	Load struct{}
+	// Refresh brings the guest up to date: clock, entropy, mounts, secrets.
+	Refresh struct{}
+	// OpenPorts lets the host ports lead to the guest. Until then nobody outside can be answered.
+	OpenPorts struct{}
 	// Probe starts the health checks.
 	Probe struct{}
+	// Confirm makes known that the instance is as it should be: its key is published, its snapshot is trusted.
+	Confirm struct{}
+	// Fallback tells that a resume or a capture has failed and that a cold boot follows; or, when Final, the end.
+	Fallback struct {
+		From  Way
+		Err   error
+		Final bool
+	}
+	// Save pauses the machine and writes it to disk. The machine runs on when that fails.
+	Save struct{}
+	// Seal publishes what was saved. QEMU is gone by then.
+	Seal struct{}
 	// Shutdown tries one rung of the shutdown ladder. RungKill never appears here: it is a Drain.
 	Shutdown struct{ Rung Rung }
 	// Drain takes the generation down; QEMU is killed if it still runs.
@@ -84,13 +128,20 @@ type (
 	Finish struct{ Err error }
 )
 
-func (Enter) effect()    {}
-func (Arm) effect()      {}
-func (Disarm) effect()   {}
-func (Prepare) effect()  {}
-func (Boot) effect()     {}
-func (Probe) effect()    {}
-func (Shutdown) effect() {}
-func (Drain) effect()    {}
-func (Wait) effect()     {}
-func (Finish) effect()   {}
+func (Enter) effect()     {}
+func (Arm) effect()       {}
+func (Disarm) effect()    {}
+func (Prepare) effect()   {}
+func (Boot) effect()      {}
+func (Load) effect()      {}
+func (Refresh) effect()   {}
+func (OpenPorts) effect() {}
+func (Probe) effect()     {}
+func (Confirm) effect()   {}
+func (Fallback) effect()  {}
+func (Save) effect()      {}
+func (Seal) effect()      {}
+func (Shutdown) effect()  {}
+func (Drain) effect()     {}
+func (Wait) effect()      {}
+func (Finish) effect()    {}

@@ -3,7 +3,8 @@
 // [Instance.Step] takes what happened and when, moves to the next [State], and returns what is to be done about it as
 // [Effect] values. The emulator actor feeds it and carries the effects out; tests feed it tables. The promises:
 //
-//   - Every failure has a way on: a new generation after a backoff while the [Policy] allows it, then [Failed] with the
+//   - A resume or a capture that fails is followed by a cold boot, once and at once.
+//   - Every other failure has a way on: a new generation after a backoff while the [Policy] allows it, then [Failed] with the
 //     causes of every generation that was lost.
 //   - [Stop] is answered in every state, and always ends in [Stopped]: the shutdown ladder has a deadline on each rung
 //     and its last rung needs nobody's consent.
@@ -16,19 +17,20 @@ import (
 	"time"
 )
 
-// State is where an instance stands. Each value says what ends it.
-//
-// Warm snapshots add theirs between Preparing and Probing (capturing, resuming, refreshing) and before Stopped
-// (saving); pulling comes before Preparing. Their edges join the same table in step.go.
+// State is where an instance stands. Each value says what ends it. Pulling will come before Preparing.
 type State uint8
 
 // The states, in the order in which a good start passes through them.
 const (
 	Absent      State = iota // nothing has been done; ends with Start
 	Preparing                // files, ports and accelerator are being made ready; ends with Prepared or PrepareFailed
-	ColdBooting              // QEMU is being started; ends when its monitor answers
-	Probing                  // the guest boots from its disk; ends when every service is healthy
+	Capturing                // a guest boots to be captured; ends when every service is healthy
+	Resuming                 // QEMU is being started and loads a snapshot or session; ends when the guest runs
+	ColdBooting              // QEMU is being started and boots its disk; ends when the guest's agent has come up
+	Refreshing               // the guest gets clock, entropy, mounts and secrets; ends when the host ports are open
+	Probing                  // ends when every service is healthy
 	Ready                    // every service has answered; ends with a stop, or with the machine's death
+	Saving                   // the machine is paused and written to disk; ends when that is published
 	Draining                 // a lost generation is being taken down; ends with Drained
 	Backoff                  // waits before the next generation; ends with BackoffOver
 	Stopping                 // the guest is being shut down, rung by rung; ends with Drained
@@ -36,13 +38,28 @@ const (
 	Failed                   // final: no process is left, the causes tell why
 )
 
-var stateNames = [...]string{"absent", "preparing", "cold-booting", "probing", "ready", "draining", "backoff", "stopping", "stopped", "failed"}
+var stateNames = [...]string{"absent", "preparing", "capturing", "resuming", "cold-booting", "refreshing", "probing", "ready", "saving", "draining", "backoff", "stopping", "stopped", "failed"}
 
 // String gives the name that users see in lines, logs and documents.
 func (s State) String() string { return stateNames[s] }
 
 // Final tells whether the instance has come to its end.
 func (s State) Final() bool { return s == Stopped || s == Failed }
+
+// Way is how a generation comes to life.
+type Way uint8
+
+// The ways.
+const (
+	Cold    Way = iota // it boots from its disk
+	Capture            // so it does, to be captured; nobody is served
+	Resume             // it goes on from a snapshot or from a saved session
+)
+
+var wayNames = [...]string{"cold boot", "capture", "resume"}
+
+// String gives the word that users see in lines and errors.
+func (w Way) String() string { return wayNames[w] }
 
 // Rung is one step of the shutdown ladder, from the kindest to the one that always works.
 type Rung uint8
@@ -65,25 +82,38 @@ type Policy struct {
 	PrepareTimeout time.Duration    // for files, accelerator probe and the end of a predecessor's VM
 	BootTimeout    time.Duration    // from QEMU's start to the first answer of its monitor
 	GuestTimeout   time.Duration    // from there until the guest gives a sign of life
-	ReadyTimeout   time.Duration    // from the monitor's or the guest's first answer until every service is healthy (EMULATOR_READY_TIMEOUT)
+	LoadTimeout    time.Duration    // for QEMU to load a snapshot or session
+	RefreshTimeout time.Duration    // for the guest to take its clock, mounts and secrets, and for its ports to open
+	ReadyTimeout   time.Duration    // from the guest's first answer of a cold boot until every service is healthy (EMULATOR_READY_TIMEOUT)
+	WarmTimeout    time.Duration    // the same after a resume (EMULATOR_SNAPSHOT_READY_TIMEOUT)
+	SaveTimeout    time.Duration    // for a machine to be written to disk
+	SealTimeout    time.Duration    // for that to be published
 	RungTimeouts   [3]time.Duration // how long the agent, ACPI and quit rungs may take; kill needs none
 	DrainTimeout   time.Duration    // for the children of a lost generation to be gone
 	MaxDeaths      int              // generations that may be lost inside Window before the instance is failed
 	Window         time.Duration    // see MaxDeaths
 	Backoff        [2]time.Duration // first pause before a new generation, and the longest one
+
+	RequireSnapshot bool // a resume or a capture that fails is the end: no cold boot
 }
 
 // DefaultPolicy holds for every instance unless the user configures otherwise.
 //
 // A guest under TCG needs about 5 s for its own shutdown; 40 s leave room for a loaded machine. ACPI is tried for guests
 // whose agent is gone, so it gets most of that again. A guest opens its agent's port 6 s after its start under TCG and 40 s on
-// a host that has four times too much to do; one that has not done so by GuestTimeout stands still (docs/decisions/0007). QEMU answers quit within milliseconds unless it hangs.
+// a host that has four times too much to do; one that has not done so by GuestTimeout stands still (docs/decisions/0007). QEMU
+// answers quit within milliseconds unless it hangs. Preparing may have to wait for another process that captures.
 func DefaultPolicy() Policy {
 	return Policy{
-		PrepareTimeout: 2 * time.Minute,
+		PrepareTimeout: 6 * time.Minute,
 		BootTimeout:    30 * time.Second,
 		GuestTimeout:   100 * time.Second,
+		LoadTimeout:    30 * time.Second,
+		RefreshTimeout: time.Minute,
 		ReadyTimeout:   240 * time.Second,
+		WarmTimeout:    45 * time.Second,
+		SaveTimeout:    time.Minute,
+		SealTimeout:    time.Minute,
 		RungTimeouts:   [3]time.Duration{RungAgent: 40 * time.Second, RungACPI: 30 * time.Second, RungQuit: 5 * time.Second},
 		DrainTimeout:   20 * time.Second,
 		MaxDeaths:      3,
@@ -99,8 +129,19 @@ type Instance struct {
 
 	deaths []time.Time // lost generations inside the window
 	causes []error     // why, in the same order, for the final error
-	alive  bool        // the guest of this generation has given a sign of life
 	fatal  bool        // the last cause is not mended by another try
+
+	// Of the present generation.
+	way       Way
+	sessions  bool // it can be saved
+	monitored bool // its monitor has answered
+	alive     bool // its guest has given a sign of life
+	saved     bool // while Saving: it is on disk
+
+	captureOnly bool // the end is a snapshot, not a running instance
+	captured    bool // there has been a capture
+	cold        bool // a resume or a capture has failed: no other one
+	fellBack    bool // the generation that drains is followed by a cold boot at once
 
 	stopping bool // a stop was asked for: Drained ends in Stopped
 	rung     Rung // while Stopping

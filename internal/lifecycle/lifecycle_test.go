@@ -30,6 +30,10 @@ func tell(e Effect) string {
 		return "shutdown " + e.Rung.String()
 	case Wait:
 		return "wait " + e.For.String()
+	case Prepare:
+		return fmt.Sprintf("prepare%s%s", map[bool]string{true: " cold"}[e.Cold], map[bool]string{true: " captured"}[e.Captured])
+	case Fallback:
+		return "fallback: " + e.Err.Error()
 	case Finish:
 		return fmt.Sprintf("finish %v", e.Err)
 	default:
@@ -45,9 +49,12 @@ func check(t *testing.T, got []string, want ...string) {
 }
 
 var (
-	t0      = time.Unix(1_000_000, 0)
-	good    = []Event{Start{}, Prepared{}, MonitorUp{}, Healthy{}}
-	errBoom = errors.New("boom")
+	t0 = time.Unix(1_000_000, 0)
+	// The three ways, each from its start to Ready or to its end. A capture goes on to be resumed.
+	good     = []Event{Start{}, Prepared{}, MonitorUp{}, GuestUp{}, Refreshed{}, PortsOpened{}, Healthy{}}
+	warm     = []Event{Start{}, Prepared{Way: Resume, Sessions: true}, MonitorUp{}, Loaded{}, Refreshed{}, PortsOpened{}, Healthy{}}
+	captured = []Event{Start{}, Prepared{Way: Capture}, MonitorUp{}, GuestUp{}, PortsOpened{}, Healthy{}, Saved{}, Died{PoweredOff: true}, Drained{}, Sealed{}}
+	errBoom  = errors.New("boom")
 )
 
 // at brings an instance to a state by the shortest way.
@@ -61,6 +68,12 @@ func at(t *testing.T, s State) *Instance {
 		story(i, t0, append(good, Died{Err: errBoom}, Drained{})...)
 	case Stopping:
 		story(i, t0, append(good, Stop{})...)
+	case Capturing:
+		story(i, t0, captured[:2]...)
+	case Resuming:
+		story(i, t0, warm[:2]...)
+	case Saving:
+		story(i, t0, append(warm, Stop{})...)
 	case Stopped:
 		story(i, t0, Stop{})
 	case Failed:
@@ -77,17 +90,105 @@ func at(t *testing.T, s State) *Instance {
 }
 
 func TestColdStart(t *testing.T) {
-	check(t, story(New(DefaultPolicy()), t0, Start{}, Prepared{}, MonitorUp{}, GuestUp{}, GuestUp{}, Healthy{}, GuestUp{}),
-		"preparing", "deadline 2m0s", "prepare",
+	check(t, story(New(DefaultPolicy()), t0, Start{}, Prepared{}, MonitorUp{}, GuestUp{}, GuestUp{}, Refreshed{}, PortsOpened{}, GuestUp{}, Healthy{}, GuestUp{}),
+		"preparing", "deadline 6m0s", "prepare",
 		"cold-booting", "deadline 30s", "boot",
-		"probing", "deadline 1m40s", "probe",
-		"deadline 4m0s",
-		"ready", "disarm")
+		"deadline 1m40s",
+		"refreshing", "deadline 1m0s", "refresh",
+		"openports",
+		"probing", "deadline 4m0s", "probe",
+		"ready", "disarm", "confirm")
 }
 
 // A sign of life that is ahead of the monitor's first answer counts.
 func TestEarlySignOfLife(t *testing.T) {
-	check(t, story(at(t, ColdBooting), t0, GuestUp{}, MonitorUp{}), "probing", "deadline 4m0s", "probe")
+	check(t, story(at(t, ColdBooting), t0, GuestUp{}, MonitorUp{}), "refreshing", "deadline 1m0s", "refresh")
+}
+
+func TestResume(t *testing.T) {
+	check(t, story(New(DefaultPolicy()), t0, append(warm, Stop{}, Saved{}, Died{}, Drained{}, Sealed{}, Sealed{})...),
+		"preparing", "deadline 6m0s", "prepare",
+		"resuming", "deadline 30s", "boot",
+		"deadline 30s", "load",
+		"refreshing", "deadline 1m0s", "refresh",
+		"openports",
+		"probing", "deadline 45s", "probe",
+		"ready", "disarm", "confirm",
+		"saving", "deadline 1m0s", "save",
+		"deadline 5s", "shutdown quit",
+		"deadline 20s", "drain",
+		"deadline 1m0s", "seal",
+		"stopped", "disarm", "finish <nil>")
+}
+
+// A first start captures, and then resumes what it has captured.
+func TestCaptureThenResume(t *testing.T) {
+	check(t, story(New(DefaultPolicy()), t0, append(captured, warm[1:3]...)...),
+		"preparing", "deadline 6m0s", "prepare",
+		"capturing", "deadline 30s", "boot",
+		"deadline 1m40s",
+		"deadline 4m0s", "openports",
+		"probe",
+		"saving", "deadline 1m0s", "save",
+		"deadline 5s", "shutdown quit",
+		"deadline 20s", "drain",
+		"deadline 1m0s", "seal",
+		"preparing", "deadline 6m0s", "prepare captured",
+		"resuming", "deadline 30s", "boot",
+		"deadline 30s", "load")
+}
+
+func TestCaptureOnly(t *testing.T) {
+	i := New(DefaultPolicy())
+	story(i, t0, Start{CaptureOnly: true})
+	check(t, story(i, t0, captured[1:]...)[16:], "stopped", "disarm", "finish <nil>")
+
+	i = New(DefaultPolicy())
+	check(t, story(i, t0, Start{CaptureOnly: true}, Prepared{Way: Resume}, Drained{})[3:], "draining", "deadline 20s", "drain", "stopped", "disarm", "finish <nil>")
+}
+
+// Every failure of a resume or of a capture, at whatever step, leads to a cold boot without a pause.
+func TestFallback(t *testing.T) {
+	for way, events := range map[Way][]Event{Resume: warm[:len(warm)-1], Capture: captured[:6]} {
+		for n := 2; n <= len(events); n++ {
+			for _, failure := range []Event{Died{Err: errBoom}, Died{Err: errBoom, Misconfigured: true}, StageFailed{errBoom}, DeadlinePassed{errBoom}} {
+				i := New(DefaultPolicy())
+				story(i, t0, events[:n]...)
+				check(t, story(i, t0, failure, Drained{}),
+					"draining", "deadline 20s", "fallback: "+way.String()+": boom", "drain", "preparing", "deadline 6m0s", "prepare cold")
+			}
+		}
+	}
+	i := New(DefaultPolicy())
+	story(i, t0, captured[:9]...)
+	check(t, story(i, t0, SealFailed{errBoom}, Drained{})[2:], "fallback: capture: boom", "drain", "preparing", "deadline 6m0s", "prepare cold")
+}
+
+func TestNoFallbackWhereItIsForbidden(t *testing.T) {
+	policy := DefaultPolicy()
+	policy.RequireSnapshot = true
+	i := New(policy)
+	story(i, t0, warm[:3]...)
+	check(t, story(i, t0, StageFailed{errBoom}, Drained{})[4:], "failed", "disarm", "finish resume: boom")
+}
+
+// Once ready, a resumed machine that is lost is lost like any other.
+func TestResumedMachineDies(t *testing.T) {
+	i := New(DefaultPolicy())
+	story(i, t0, warm...)
+	check(t, story(i, t0, Died{Err: errBoom}, Drained{}, BackoffOver{}),
+		"draining", "deadline 20s", "drain", "backoff", "disarm", "wait 500ms", "preparing", "deadline 6m0s", "prepare")
+}
+
+func TestStopThatCannotSave(t *testing.T) {
+	check(t, story(at(t, Saving), t0, SaveFailed{errBoom}, Died{PoweredOff: true}, Drained{}),
+		"stopping", "deadline 40s", "shutdown agent", "deadline 20s", "drain", "stopped", "disarm", "finish <nil>")
+	check(t, story(at(t, Saving), t0, Died{Err: errBoom}, Drained{}),
+		"stopping", "deadline 20s", "drain", "stopped", "disarm", "finish "+ErrUnclean.Error())
+	check(t, story(at(t, Saving), t0, Stop{Kill: true}, Drained{}),
+		"stopping", "deadline 20s", "drain", "stopped", "disarm", "finish "+ErrUnclean.Error())
+	check(t, story(at(t, Saving), t0, Saved{}, DeadlinePassed{errBoom}, Drained{}, SealFailed{errBoom})[6:],
+		"stopped", "disarm", "finish "+ErrUnclean.Error()+": the session could not be saved: boom")
 }
 
 func TestShutdownLadder(t *testing.T) {
@@ -132,7 +233,7 @@ func TestStop(t *testing.T) {
 
 func TestDeathsThenFailed(t *testing.T) {
 	i := at(t, Ready)
-	life := []Event{Drained{}, BackoffOver{}, Prepared{}, MonitorUp{}, Healthy{}}
+	life := append([]Event{Drained{}, BackoffOver{}}, good[1:]...)
 	check(t, story(i, t0, append([]Event{Died{Err: errors.New("first")}}, life...)...)[3:5], "backoff", "disarm")
 	check(t, story(i, t0, append([]Event{Died{Err: errors.New("second")}}, life...)...)[3:6], "backoff", "disarm", "wait 1s")
 	got := story(i, t0, Died{Err: errors.New("third")}, Drained{})
@@ -142,7 +243,7 @@ func TestDeathsThenFailed(t *testing.T) {
 func TestOldDeathsAreForgiven(t *testing.T) {
 	i, now := at(t, Ready), t0
 	for n := range 10 {
-		story(i, now, Died{Err: errBoom}, Drained{}, BackoffOver{}, Prepared{}, MonitorUp{}, Healthy{})
+		story(i, now, append([]Event{Died{Err: errBoom}, Drained{}, BackoffOver{}}, good[1:]...)...)
 		if i.State() != Ready {
 			t.Fatalf("death %d in %v ended in %v", n, now.Sub(t0), i.State())
 		}
@@ -161,13 +262,13 @@ func TestFailures(t *testing.T) {
 			[]string{"draining", "deadline 20s", "drain", "failed", "disarm", "finish boom"}},
 		{"QEMU refuses its command line", ColdBooting, []Event{Died{Err: errBoom, Misconfigured: true}, Drained{}},
 			[]string{"draining", "deadline 20s", "drain", "failed", "disarm", "finish boom"}},
-		{"the guest stands still, and so does the next one", Probing, []Event{DeadlinePassed{errBoom}, Drained{}, BackoffOver{}, Prepared{}, MonitorUp{}},
-			[]string{"draining", "deadline 20s", "drain", "backoff", "disarm", "wait 500ms", "preparing", "deadline 2m0s", "prepare",
-				"cold-booting", "deadline 30s", "boot", "probing", "deadline 1m40s", "probe"}},
+		{"the guest stands still, and so does the next one", ColdBooting, []Event{MonitorUp{}, DeadlinePassed{errBoom}, Drained{}, BackoffOver{}, Prepared{}, MonitorUp{}},
+			[]string{"deadline 1m40s", "draining", "deadline 20s", "drain", "backoff", "disarm", "wait 500ms", "preparing", "deadline 6m0s", "prepare",
+				"cold-booting", "deadline 30s", "boot", "deadline 1m40s"}},
 		{"services never healthy", Probing, []Event{DeadlinePassed{errBoom}, Drained{}},
 			[]string{"draining", "deadline 20s", "drain", "backoff", "disarm", "wait 500ms"}},
 		{"monitor lost for good", Ready, []Event{StageFailed{errBoom}, Died{Err: errBoom}, Drained{}, BackoffOver{}},
-			[]string{"draining", "deadline 20s", "drain", "backoff", "disarm", "wait 500ms", "preparing", "deadline 2m0s", "prepare"}},
+			[]string{"draining", "deadline 20s", "drain", "backoff", "disarm", "wait 500ms", "preparing", "deadline 6m0s", "prepare"}},
 		{"QEMU survives SIGKILL", Draining, []Event{DeadlinePassed{errors.New("stuck")}},
 			[]string{"failed", "disarm", "finish gave up after 2 lost machines in 10m0s: stuck; before that: boom"}},
 	} {
@@ -177,7 +278,8 @@ func TestFailures(t *testing.T) {
 
 // Every event in every state: nothing panics, a final state stays, and a stop always leads to an end.
 func TestEveryEventInEveryState(t *testing.T) {
-	events := []Event{Start{}, Prepared{}, PrepareFailed{errBoom}, MonitorUp{}, GuestUp{}, Healthy{}, Died{Err: errBoom}, Died{PoweredOff: true}, StageFailed{errBoom},
+	events := []Event{Start{}, Start{CaptureOnly: true}, Prepared{}, Prepared{Way: Capture}, Prepared{Way: Resume, Sessions: true}, PrepareFailed{errBoom}, MonitorUp{}, GuestUp{},
+		Loaded{}, Refreshed{}, PortsOpened{}, Healthy{}, Saved{}, SaveFailed{errBoom}, Sealed{}, SealFailed{errBoom}, Died{Err: errBoom}, Died{PoweredOff: true}, StageFailed{errBoom},
 		DeadlinePassed{errBoom}, Drained{}, BackoffOver{}, Stop{}, Stop{Kill: true}, RungFailed{RungAgent, errBoom}, RungFailed{RungQuit, errBoom}}
 	for s := Absent; s <= Failed; s++ {
 		for _, ev := range events {
@@ -188,7 +290,7 @@ func TestEveryEventInEveryState(t *testing.T) {
 				t.Errorf("%v + %T: left a final state for %v", before, ev, i.State())
 			}
 			for n := 0; n < 10 && !i.State().Final(); n++ {
-				story(i, t0, Stop{Kill: true}, Drained{})
+				story(i, t0, Stop{Kill: true}, Died{}, Drained{}, Sealed{})
 			}
 			if !i.State().Final() {
 				t.Errorf("%v + %T, then stop: stays in %v", before, ev, i.State())

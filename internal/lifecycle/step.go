@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"fmt"
 	"time"
 )
 
@@ -15,13 +16,19 @@ func (i *Instance) Step(now time.Time, ev Event) []Effect {
 	}
 	switch i.state {
 	case Absent:
-		if _, ok := ev.(Start); ok {
+		if start, ok := ev.(Start); ok {
+			i.captureOnly = start.CaptureOnly
 			return i.prepare()
 		}
 	case Preparing:
 		return i.preparing(now, ev)
-	case ColdBooting, Probing, Ready:
-		return i.running(now, ev)
+	case Capturing, Resuming, ColdBooting, Refreshing, Probing, Ready:
+		if effects := i.better(ev); effects != nil {
+			return effects
+		}
+		return i.worse(now, ev)
+	case Saving:
+		return i.saving(now, ev)
 	case Draining:
 		return i.draining(ev)
 	case Backoff:
@@ -35,14 +42,14 @@ func (i *Instance) Step(now time.Time, ev Event) []Effect {
 }
 
 func (i *Instance) prepare() []Effect {
-	i.alive = false
-	return i.enter(Preparing, Arm{i.policy.PrepareTimeout, "preparing"}, Prepare{})
+	i.monitored, i.alive, i.saved, i.fellBack = false, false, false, false
+	return i.enter(Preparing, Arm{i.policy.PrepareTimeout, "preparing"}, Prepare{Cold: i.cold, Captured: i.captured})
 }
 
 func (i *Instance) preparing(now time.Time, ev Event) []Effect {
 	switch ev := ev.(type) {
 	case Prepared:
-		return i.enter(ColdBooting, Arm{i.policy.BootTimeout, "QEMU's monitor"}, Boot{})
+		return i.launch(ev)
 	case PrepareFailed:
 		i.fatal = true
 		return i.lost(now, ev.Err)
@@ -53,44 +60,147 @@ func (i *Instance) preparing(now time.Time, ev Event) []Effect {
 	return nil
 }
 
-// running is the life of a generation: it gets better (MonitorUp, Healthy) or it is lost.
-func (i *Instance) running(now time.Time, ev Event) []Effect {
-	switch ev := ev.(type) {
-	case MonitorUp: // also after a restart of the monitor's actor: then it is no news
-		if i.state == ColdBooting {
-			return i.enter(Probing, i.awaitGuest(), Probe{})
-		}
+func (i *Instance) launch(ev Prepared) []Effect {
+	i.way, i.sessions = ev.Way, ev.Sessions
+	if i.captureOnly && ev.Way != Capture { // there is a snapshot already
+		i.stopping = true
+		return i.drain()
+	}
+	to := map[Way]State{Cold: ColdBooting, Capture: Capturing, Resume: Resuming}[ev.Way]
+	return i.enter(to, Arm{i.policy.BootTimeout, "QEMU's monitor"}, Boot{})
+}
+
+// better is how a generation gets on, by its state; nil for what is no news.
+func (i *Instance) better(ev Event) []Effect {
+	switch ev.(type) {
+	case MonitorUp: // also after a restart of the monitor's actor
+		i.monitored = true
 	case GuestUp: // it may be ahead of MonitorUp, and comes again when the guest's agent is restarted
-		news := !i.alive
 		i.alive = true
-		if news && i.state == Probing {
-			return []Effect{i.awaitGuest()}
+	}
+	switch i.state {
+	case Capturing:
+		return i.capturing(ev)
+	case Resuming:
+		return i.resuming(ev)
+	case ColdBooting:
+		return i.coldBooting(ev)
+	case Refreshing:
+		return i.refreshing(ev)
+	case Probing:
+		if _, ok := ev.(Healthy); ok {
+			return i.enter(Ready, Disarm{}, Confirm{})
 		}
-	case Healthy: // also after a restart of the prober
-		if i.state == Probing {
-			return i.enter(Ready, Disarm{})
-		}
-	case Died:
-		if ev.PoweredOff {
-			i.stopping = true
-			return i.enter(Draining, Arm{i.policy.DrainTimeout, "the machine to end"}, Drain{})
-		}
-		i.fatal = ev.Misconfigured
-		return i.lost(now, ev.Err)
-	case StageFailed:
-		return i.lost(now, ev.Err)
-	case DeadlinePassed:
-		return i.lost(now, ev.Err)
 	}
 	return nil
 }
 
-// awaitGuest is the deadline of what the guest owes next: a sign of life, then its services.
-func (i *Instance) awaitGuest() Arm {
-	if i.alive {
-		return Arm{i.policy.ReadyTimeout, "the services to become healthy"}
+func (i *Instance) capturing(ev Event) []Effect {
+	switch ev.(type) {
+	case MonitorUp, GuestUp:
+		if i.monitored && i.alive {
+			return []Effect{i.awaitServices(), OpenPorts{}}
+		}
+		return i.awaitGuest()
+	case PortsOpened:
+		return []Effect{Probe{}}
+	case Healthy:
+		return i.save()
 	}
-	return Arm{min(i.policy.GuestTimeout, i.policy.ReadyTimeout), "a sign of life of the guest"}
+	return nil
+}
+
+func (i *Instance) resuming(ev Event) []Effect {
+	switch ev.(type) {
+	case MonitorUp:
+		return []Effect{Arm{i.policy.LoadTimeout, "loading"}, Load{}}
+	case Loaded:
+		return i.refresh()
+	}
+	return nil
+}
+
+func (i *Instance) coldBooting(ev Event) []Effect {
+	switch ev.(type) {
+	case MonitorUp, GuestUp:
+		if i.monitored && i.alive {
+			return i.refresh()
+		}
+		return i.awaitGuest()
+	}
+	return nil
+}
+
+func (i *Instance) refresh() []Effect {
+	return i.enter(Refreshing, Arm{i.policy.RefreshTimeout, "bringing the guest up to date"}, Refresh{})
+}
+
+func (i *Instance) refreshing(ev Event) []Effect {
+	switch ev.(type) {
+	case Refreshed:
+		return []Effect{OpenPorts{}}
+	case PortsOpened:
+		return i.enter(Probing, i.awaitServices(), Probe{})
+	}
+	return nil
+}
+
+// awaitGuest gives a booting guest time for a sign of life, once QEMU has given its own.
+func (i *Instance) awaitGuest() []Effect {
+	if !i.monitored {
+		return nil
+	}
+	return []Effect{Arm{min(i.policy.GuestTimeout, i.policy.ReadyTimeout), "a sign of life of the guest"}}
+}
+
+func (i *Instance) awaitServices() Arm {
+	if i.way == Resume {
+		return Arm{i.policy.WarmTimeout, "the services to become healthy"}
+	}
+	return Arm{i.policy.ReadyTimeout, "the services to become healthy"}
+}
+
+// worse is how a generation is lost.
+func (i *Instance) worse(now time.Time, ev Event) []Effect {
+	switch ev := ev.(type) {
+	case Died:
+		if ev.PoweredOff && i.way != Capture {
+			i.stopping = true
+			return i.drain()
+		}
+		if i.mayFallBack() {
+			return i.fallBack(ev.Err)
+		}
+		i.fatal = ev.Misconfigured
+		return i.lost(now, ev.Err)
+	case StageFailed:
+		return i.failed(now, ev.Err)
+	case DeadlinePassed:
+		return i.failed(now, ev.Err)
+	}
+	return nil
+}
+
+func (i *Instance) failed(now time.Time, cause error) []Effect {
+	if i.mayFallBack() {
+		return i.fallBack(cause)
+	}
+	return i.lost(now, cause)
+}
+
+// mayFallBack tells whether a failure now is one of the capture or of the resume. Once an instance has been ready it is one
+// of the instance.
+func (i *Instance) mayFallBack() bool { return i.way != Cold && i.state != Ready && !i.stopping }
+
+func (i *Instance) fallBack(cause error) []Effect {
+	cause = fmt.Errorf("%s: %w", i.way, cause)
+	if i.policy.RequireSnapshot || i.captureOnly {
+		i.fatal = true
+		i.causes = append(i.causes, cause)
+		return i.drain(Fallback{i.way, cause, true})
+	}
+	i.cold, i.fellBack = true, true
+	return i.drain(Fallback{i.way, cause, false})
 }
 
 // lost records a lost generation and takes down what is left of it.
@@ -101,7 +211,12 @@ func (i *Instance) lost(now time.Time, cause error) []Effect {
 	}
 	i.deaths = append(i.deaths[first:], now)
 	i.causes = append(i.causes[first:], cause)
-	return i.enter(Draining, Arm{i.policy.DrainTimeout, "the machine to end"}, Drain{})
+	return i.drain()
+}
+
+func (i *Instance) drain(before ...Effect) []Effect {
+	effects := i.enter(Draining, Arm{i.policy.DrainTimeout, "the machine to end"})
+	return append(append(effects, before...), Drain{})
 }
 
 // draining ends with the next generation, or with the end. A machine that outlives SIGKILL (a process stuck in the
@@ -118,83 +233,13 @@ func (i *Instance) draining(ev Event) []Effect {
 	switch {
 	case i.stopping:
 		return i.finish(Stopped, nil)
+	case i.fellBack:
+		return i.prepare()
 	case i.fatal || len(i.deaths) >= i.policy.MaxDeaths:
 		return i.finish(Failed, i.failure())
 	}
 	pause := min(i.policy.Backoff[0]<<(len(i.deaths)-1), i.policy.Backoff[1])
 	return i.enter(Backoff, Disarm{}, Wait{pause})
-}
-
-func (i *Instance) stop(ev Stop) []Effect {
-	again := i.stopping
-	i.stopping = true
-	switch i.state {
-	case Absent:
-		return i.finish(Stopped, nil)
-	case Preparing, Backoff, ColdBooting: // no guest that could lose anything has run yet
-		return i.enter(Stopping, i.cutOff()...)
-	case Probing, Ready:
-		if ev.Kill {
-			i.unclean = true
-			return i.enter(Stopping, i.cutOff()...)
-		}
-		return i.enter(Stopping, i.climb(RungAgent)...)
-	case Stopping:
-		if ev.Kill && again && i.rung != RungKill {
-			i.unclean = true
-			return i.cutOff()
-		}
-	}
-	return nil // Draining: Drained will end in Stopped
-}
-
-// shuttingDown climbs the ladder until the machine is gone.
-func (i *Instance) shuttingDown(ev Event) []Effect {
-	switch ev := ev.(type) {
-	case Died: // the answer to a rung, or to a kill
-		if i.rung == RungKill {
-			return nil // the drain is under way
-		}
-		i.unclean = i.unclean || !ev.PoweredOff
-		return i.cutOff()
-	case RungFailed:
-		if ev.Rung == i.rung {
-			return i.nextRung()
-		}
-	case DeadlinePassed:
-		if i.rung != RungKill {
-			return i.nextRung()
-		}
-		return i.finish(Failed, ev.Err)
-	case Drained:
-		return i.ended()
-	}
-	return nil
-}
-
-func (i *Instance) nextRung() []Effect {
-	if next := i.rung + 1; next < RungKill {
-		return i.climb(next)
-	}
-	i.unclean = true
-	return i.cutOff()
-}
-
-func (i *Instance) climb(r Rung) []Effect {
-	i.rung = r
-	return []Effect{Arm{i.policy.RungTimeouts[r], "shutdown by " + r.String()}, Shutdown{r}}
-}
-
-func (i *Instance) cutOff() []Effect {
-	i.rung = RungKill
-	return []Effect{Arm{i.policy.DrainTimeout, "the machine to end"}, Drain{}}
-}
-
-func (i *Instance) ended() []Effect {
-	if i.unclean {
-		return i.finish(Stopped, ErrUnclean)
-	}
-	return i.finish(Stopped, nil)
 }
 
 func (i *Instance) enter(to State, effects ...Effect) []Effect {

@@ -15,6 +15,14 @@ type instance struct {
 	entered  time.Time // into the state
 	services []Service
 	serial   string
+	console  func() string // gives the last line for serial, unless it is nil
+}
+
+// hear notes the last line of the console. An empty one says nothing, and what was shown stays.
+func (i *instance) hear(line string) {
+	if line = oneLine(line); line != "" {
+		i.serial = line
+	}
 }
 
 // set keeps a service's row and reports whether it has become healthy, or is no longer. Notes come and go while an

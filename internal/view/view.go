@@ -155,9 +155,15 @@ func (v *View) Services(name string, services []Service) {
 func (v *View) Serial(name, line string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if line = oneLine(line); line != "" {
-		v.instance(name).serial = line
-	}
+	v.instance(name).hear(line)
+}
+
+// Follow is Serial again and again: lastLine is asked before each redraw until the instance is ready, always by the same
+// goroutine, and on a plain stream never.
+func (v *View) Follow(name string, lastLine func() string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.instance(name).console = lastLine
 }
 
 // Ready tells that an instance has become ready, since after its start, and where its services are.
@@ -204,10 +210,29 @@ func (v *View) draw() {
 			return
 		case <-ticker.C:
 		}
+		v.listen()
 		v.mu.Lock()
 		lines, block := v.pending, v.block(time.Now())
 		v.pending = nil
 		v.mu.Unlock()
 		v.screen.redraw(lines, block)
+	}
+}
+
+// listen asks what is followed for its last line. The lock is not held meanwhile: a disk may be slow.
+func (v *View) listen() {
+	v.mu.Lock()
+	followed := map[*instance]func() string{}
+	for _, i := range v.instances {
+		if i.console != nil && i.state != stateReady {
+			followed[i] = i.console
+		}
+	}
+	v.mu.Unlock()
+	for i, lastLine := range followed {
+		line := lastLine()
+		v.mu.Lock()
+		i.hear(line)
+		v.mu.Unlock()
 	}
 }

@@ -5,21 +5,30 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"os"
+	"strings"
 	"time"
 )
 
 // Serve plays the agent on a connection until it ends. poweroff is called when it is told to switch the guest off; it may
 // be nil.
 func (a Agent) Serve(c net.Conn, poweroff func()) {
-	conversation := &agentTalk{Agent: a, conn: c, running: map[int]process{}, poweroff: poweroff}
-	r := bufio.NewReader(c)
-	for {
+	always := make(chan struct{})
+	close(always)
+	a.serve(&agentTalk{Agent: a, conn: c, poweroff: poweroff, awake: func() <-chan struct{} { return always }})
+}
+
+// serve is the conversation. A paused guest reads what was sent when it goes on.
+func (a Agent) serve(talk *agentTalk) {
+	talk.running = map[int]process{}
+	for r := bufio.NewReader(talk.conn); ; {
 		line, err := r.ReadBytes('\n')
 		if err != nil {
 			return
 		}
+		<-talk.awake()
 		if !a.Mute {
-			conversation.handle(line)
+			talk.handle(line)
 		}
 	}
 }
@@ -31,7 +40,7 @@ func (m *machine) serveAgent(c net.Conn) {
 		a = &Agent{After: time.Hour}
 	}
 	time.Sleep(time.Until(began.Add(a.After)))
-	a.Serve(c, func() { m.shutdown(true, "guest-shutdown") })
+	a.serve(&agentTalk{Agent: *a, conn: c, poweroff: func() { m.shutdown(true, "guest-shutdown") }, awake: m.running})
 }
 
 // began is when this process has started.
@@ -43,6 +52,7 @@ type agentTalk struct {
 	conn     net.Conn
 	running  map[int]process
 	poweroff func()
+	awake    func() <-chan struct{} // closed while the guest runs
 }
 
 // process is a program in the guest.
@@ -56,10 +66,11 @@ type process struct {
 type agentRequest struct {
 	Execute   string `json:"execute"`
 	Arguments struct {
-		ID    int64  `json:"id"`
-		Path  string `json:"path"`
-		Input []byte `json:"input-data"`
-		PID   int    `json:"pid"`
+		ID    int64    `json:"id"`
+		Path  string   `json:"path"`
+		Arg   []string `json:"arg"`
+		Input []byte   `json:"input-data"`
+		PID   int      `json:"pid"`
 	} `json:"arguments"`
 }
 
@@ -75,6 +86,10 @@ func (a *agentTalk) handle(line []byte) {
 	var r agentRequest
 	if err := json.Unmarshal(line, &r); err != nil {
 		a.refuse("GenericError", "JSON parse error")
+		return
+	}
+	if refusal, ok := a.Errors[r.Execute]; ok {
+		a.refuse(refusal.Class, refusal.Desc)
 		return
 	}
 	switch r.Execute {
@@ -97,10 +112,20 @@ func (a *agentTalk) handle(line []byte) {
 
 // exec starts a program.
 func (a *agentTalk) exec(r agentRequest) {
-	e, ok := a.Execs[r.Arguments.Path]
+	path := r.Arguments.Path
+	e, ok := a.Execs[strings.Join(append([]string{path}, r.Arguments.Arg...), " ")]
 	if !ok {
-		a.refuse("GenericError", fmt.Sprintf("Failed to execute child process “%s” (No such file or directory)", r.Arguments.Path))
+		e, ok = a.Execs[path]
+	}
+	if !ok {
+		a.refuse("GenericError", fmt.Sprintf(
+			"Guest agent command failed, error was 'Failed to execute child process “%s” (No such file or directory)'", path))
 		return
+	}
+	if e.InputTo != "" {
+		if err := os.WriteFile(e.InputTo, r.Arguments.Input, 0o600); err != nil {
+			panic(err)
+		}
 	}
 	p := process{e, []byte(e.Stdout), time.Now().Add(e.Takes)}
 	if e.Echo {

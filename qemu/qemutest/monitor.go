@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stackemu/stackemu/qemu"
 	"github.com/stackemu/stackemu/qemu/qmp"
 )
 
@@ -52,34 +51,23 @@ func eventLine(name string, data map[string]any) string {
 	return string(line) + "\r\n"
 }
 
-// Serve plays QMP on a connection until it ends. run is called for every command that has an effect on a machine:
-// system_powerdown, quit, cont, stop; it may be nil.
-func (m Monitor) Serve(c net.Conn, run func(command string)) {
-	m.serve(c, newBroadcast(), Script{}, run)
-}
-
-// serveMonitor plays QMP for the machine.
-func (m *machine) serveMonitor(c net.Conn) {
-	m.script.Monitor.serve(c, m.events, m.script, m.command)
-}
-
-// command does what a command does to the machine.
-func (m *machine) command(name string) {
-	mon := m.script.Monitor
-	switch {
-	case name == "quit" && !mon.IgnoreQuit:
-		m.shutdown(false, "host-qmp-quit")
-	case name == "system_powerdown":
-		m.events.send("POWERDOWN", nil)
-		if !mon.IgnorePowerdown {
-			time.AfterFunc(mon.PowerdownTakes, func() { m.shutdown(true, "guest-shutdown") })
+// Serve plays QMP on a connection, for a machine without a process, until either ends.
+func (m Monitor) Serve(c net.Conn) {
+	v, over := newMachine(Script{Monitor: m}, nil), make(chan struct{})
+	defer close(over)
+	go func() {
+		select {
+		case <-v.end:
+			c.Close()
+		case <-over:
 		}
-	}
+	}()
+	v.serveMonitor(c)
 }
 
-// serve is the conversation with one client.
-func (m Monitor) serve(c net.Conn, events *broadcast, s Script, run func(string)) {
-	if m.Mute {
+// serveMonitor is the conversation with one client.
+func (m *machine) serveMonitor(c net.Conn) {
+	if m.script.Monitor.Mute {
 		_, _ = bufio.NewReader(c).ReadString(0) // until the client has enough
 		return
 	}
@@ -89,26 +77,61 @@ func (m Monitor) serve(c net.Conn, events *broadcast, s Script, run func(string)
 		defer mu.Unlock()
 		_, _ = c.Write([]byte(text)) // a client that is gone shows in the reading
 	}
-	defer events.listen(nil)
-	write(`{"QMP": {"version": {"qemu": {"micro": 2, "minor": 0, "major": 10}, "package": "fake"}, "capabilities": ["oob"]}}` + "\r\n")
-	decoder := json.NewDecoder(c)
-	for {
-		var request struct {
-			Execute string          `json:"execute"`
-			ID      json.RawMessage `json:"id"`
-		}
-		if decoder.Decode(&request) != nil {
+	defer m.events.listen(nil)
+	v := m.script.version()
+	write(fmt.Sprintf(`{"QMP": {"version": {"qemu": {"micro": %d, "minor": %d, "major": %d}, "package": "fake"}, "capabilities": ["oob"]}}`+"\r\n",
+		v.Micro, v.Minor, v.Major))
+	for decoder := json.NewDecoder(c); ; {
+		var r request
+		if decoder.Decode(&r) != nil {
 			return
 		}
-		time.Sleep(m.Delay)
-		write(m.reply(request.Execute, request.ID, usual(s)) + m.flood())
-		if request.Execute == "qmp_capabilities" {
-			events.listen(write)
-			events.first.Do(func() { m.schedule(events) })
-		} else if run != nil {
-			run(request.Execute)
+		time.Sleep(m.script.Monitor.Delay)
+		answer, after := m.answer(r)
+		write(answer + m.script.Monitor.flood())
+		if r.Execute == "qmp_capabilities" {
+			m.events.listen(write)
+			m.events.first.Do(func() { m.script.Monitor.schedule(m.events) })
+		}
+		if after != nil {
+			after()
 		}
 	}
+}
+
+// request is a command of the client.
+type request struct {
+	Execute   string          `json:"execute"`
+	Arguments json.RawMessage `json:"arguments"`
+	ID        json.RawMessage `json:"id"`
+}
+
+// answer runs a command, unless the script has an answer of its own, and returns the answer and what comes after it.
+func (m *machine) answer(r request) (line string, after func()) {
+	message := map[string]any{}
+	if r.ID != nil {
+		message["id"] = r.ID
+	}
+	mon := m.script.Monitor
+	if refusal, ok := mon.Errors[r.Execute]; ok {
+		message["error"] = refusal
+	} else if result, ok := mon.Replies[r.Execute]; ok {
+		message["return"] = result
+	} else {
+		var result any
+		var refusal *qmp.Error
+		result, after, refusal = m.run(r)
+		if refusal != nil {
+			message["error"] = refusal
+		} else {
+			message["return"] = result
+		}
+	}
+	text, err := json.Marshal(message)
+	if err != nil {
+		panic(err)
+	}
+	return string(text) + "\r\n", after
 }
 
 // schedule sends the script's events in their time.
@@ -116,28 +139,6 @@ func (m Monitor) schedule(events *broadcast) {
 	for _, e := range m.Events {
 		time.AfterFunc(e.After, func() { events.send(e.Name, e.Data) })
 	}
-}
-
-// reply returns the answer to a command.
-func (m Monitor) reply(name string, id json.RawMessage, usual map[string]any) string {
-	answer := map[string]any{}
-	if id != nil {
-		answer["id"] = id
-	}
-	if refusal, ok := m.Errors[name]; ok {
-		answer["error"] = refusal
-	} else if result, ok := m.Replies[name]; ok {
-		answer["return"] = result
-	} else if result, ok := usual[name]; ok {
-		answer["return"] = result
-	} else {
-		answer["error"] = qmp.Error{Class: "CommandNotFound", Desc: fmt.Sprintf("The command %s has not been found", name)}
-	}
-	line, err := json.Marshal(answer)
-	if err != nil {
-		panic(err)
-	}
-	return string(line) + "\r\n"
 }
 
 // flood returns the events behind an answer.
@@ -150,26 +151,4 @@ func (m Monitor) flood() string {
 		b.WriteString(eventLine("FLOOD", map[string]any{"number": i, "pad": strings.Repeat("x", 200)}))
 	}
 	return b.String()
-}
-
-// usual returns the answers where the script has no other.
-func usual(s Script) map[string]any {
-	none := map[string]any{}
-	name := func(key string, values ...string) (list []map[string]any) {
-		for _, v := range values {
-			list = append(list, map[string]any{key: v})
-		}
-		return list
-	}
-	return map[string]any{
-		"qmp_capabilities": none, "system_powerdown": none, "quit": none, "cont": none, "stop": none,
-		"query-status": map[string]any{"running": true, "status": "running"},
-		"query-chardev": []map[string]any{
-			{"label": "monitor", "frontend-open": true},
-			{"label": qemu.AgentChardev, "frontend-open": s.Agent != nil && time.Since(began) >= s.Agent.After},
-		},
-		"query-migrate-capabilities": name("capability", "x-ignore-shared", "mapped-ram", "multifd"),
-		"query-machines":             name("name", "none", "pc-q35-9.0", "pc-q35-10.0", "virt-9.0", "virt-10.0"),
-		"qom-list-types":             name("name", "vmgenid", "virtio-9p-pci", "virtio-rng-pci"),
-	}
 }

@@ -40,6 +40,25 @@ type Monitor struct {
 	IgnorePowerdown bool
 	PowerdownTakes  time.Duration // until a guest that was asked to is off
 	IgnoreQuit      bool
+	Migration       Migration
+	Unplug          Unplug
+}
+
+// Migration is what comes of saves and loads. Without a fault they do what QEMU's do: files are written, and only a file
+// of the right kind is loaded.
+type Migration struct {
+	Takes     time.Duration // until the end
+	NoEvents  bool          // the MIGRATION events get lost
+	SaveError string        // why saves fail
+	LoadError string        // why loads fail; QEMU before 9.1 ends then, with exit code 1
+	LoadHangs bool
+	LoadDies  *Exit // After is not used
+}
+
+// Unplug is what the guest does when a device is to be removed.
+type Unplug struct {
+	Forgotten int  // so many requests go unheard
+	Refused   bool // the others are refused
 }
 
 // Event is a QMP event.
@@ -51,10 +70,11 @@ type Event struct {
 
 // Agent is the guest's agent.
 type Agent struct {
-	After          time.Duration // since the start, until it opens its port
-	Mute           bool          // opens the port and says nothing
-	Delay          time.Duration // before each answer
-	Execs          map[string]Exec
+	After          time.Duration        // since the start, until it opens its port
+	Mute           bool                 // opens the port and says nothing
+	Delay          time.Duration        // before each answer
+	Execs          map[string]Exec      // by path and arguments, with blanks between, or else by path
+	Errors         map[string]qmp.Error // refusals, by command
 	IgnoreShutdown bool
 	ShutdownTakes  time.Duration
 }
@@ -65,7 +85,8 @@ type Exec struct {
 	ExitCode int
 	Stdout   string
 	Stderr   string
-	Echo     bool // standard output is the input
+	Echo     bool   // standard output is the input
+	InputTo  string // file on the host that the input is written to
 }
 
 // HTTP is what the guest's services answer on every forwarded port.

@@ -3,13 +3,13 @@ package qemutest
 import (
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -18,10 +18,31 @@ import (
 
 // machine is a fake QEMU that runs.
 type machine struct {
-	script Script
-	args   []string
-	events *broadcast
-	end    chan func() // the first one sent ends the process
+	script  Script
+	args    []string
+	events  *broadcast
+	end     chan func() // the first one sent ends the process
+	ramSize int         // bytes
+
+	mu           sync.Mutex
+	state        string        // run state
+	runs         chan struct{} // closed while the guest runs
+	autostart    bool          // the guest runs as soon as it is loaded
+	capabilities map[string]bool
+	migration    map[string]any    // the answer to query-migrate
+	devices      map[string]string // what is plugged in: ids and ports
+	unplugs      int               // requests so far
+	forwards     map[string]net.Listener
+}
+
+// newMachine returns a machine whose parts do not run yet.
+func newMachine(s Script, argv []string) *machine {
+	m := &machine{
+		script: s, args: argv, events: newBroadcast(), end: make(chan func(), 1), runs: make(chan struct{}),
+		capabilities: map[string]bool{}, migration: none, devices: map[string]string{}, forwards: map[string]net.Listener{},
+	}
+	m.setState(initialState(argv))
+	return m
 }
 
 // play is the main function of the fake system emulator. It returns on a wrong command line only.
@@ -36,7 +57,7 @@ func play(s Script, argv []string) error {
 	if has(argv, "-bios", "") {
 		playProbe(s, argv)
 	}
-	m := &machine{script: s, args: argv, events: newBroadcast(), end: make(chan func(), 1)}
+	m := newMachine(s, argv)
 	if err := m.start(); err != nil {
 		return err
 	}
@@ -75,11 +96,10 @@ func playProbe(s Script, argv []string) {
 
 // start starts everything that the script wants.
 func (m *machine) start() error {
-	if err := m.serveSockets(); err != nil {
-		return err
-	}
-	if err := m.serveHTTP(); err != nil {
-		return err
+	for _, part := range []func() error{m.mapRAM, m.serveSockets, m.startForwards} {
+		if err := part(); err != nil {
+			return err
+		}
 	}
 	if e := m.script.Exit; e != nil {
 		time.AfterFunc(e.After, func() { m.finish(e.die) })
@@ -115,12 +135,6 @@ func (m *machine) finish(how func()) {
 	case m.end <- how:
 	default:
 	}
-}
-
-// shutdown ends the process as a machine that was switched off.
-func (m *machine) shutdown(byGuest bool, reason string) {
-	m.events.send("SHUTDOWN", map[string]any{"guest": byGuest, "reason": reason})
-	m.finish(func() { os.Exit(0) })
 }
 
 var socketArg = regexp.MustCompile(`^socket,id=([^,]+),fd=(\d+),`)
@@ -162,31 +176,4 @@ func accept(l net.Listener, serve func(net.Conn)) {
 		serve(c)
 		c.Close()
 	}
-}
-
-var forwardArg = regexp.MustCompile(`hostfwd=tcp:(127\.0\.0\.1:\d+)-`)
-
-// serveHTTP plays the guest's services on the forwarded ports, which QEMU binds at once.
-func (m *machine) serveHTTP() error {
-	h, began := m.script.HTTP, time.Now()
-	for _, match := range forwardArg.FindAllStringSubmatch(strings.Join(m.args, " "), -1) {
-		l, err := net.Listen("tcp", match[1])
-		if err != nil {
-			return fmt.Errorf("could not set up host forwarding rule: %w", err)
-		}
-		if h == nil {
-			continue
-		}
-		handler := func(w http.ResponseWriter, r *http.Request) {
-			if time.Since(began) < h.After {
-				panic(http.ErrAbortHandler) // the guest has no such service yet: the connection is reset
-			}
-			if h.Status != 0 {
-				w.WriteHeader(h.Status)
-			}
-			fmt.Fprint(w, h.Body)
-		}
-		go http.Serve(l, http.HandlerFunc(handler)) //nolint:errcheck // ends with the process
-	}
-	return nil
 }

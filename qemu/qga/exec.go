@@ -2,7 +2,9 @@ package qga
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -39,12 +41,15 @@ func (e *StillRunningError) Error() string {
 // Unwrap gives the cause.
 func (e *StillRunningError) Unwrap() error { return e.Err }
 
+// ErrNoProgram is the error of a program that the guest does not have (or whose interpreter it does not have).
+var ErrNoProgram = errors.New("no such program in the guest")
+
 // Exec runs the program at path in the guest with its arguments and input, and waits for its end. An exit code that is
-// not 0 is no error. A context without deadline means to wait for ever; each question on the way still has its own.
+// not 0 is no error; a program that is not there is [ErrNoProgram]. A context without deadline means to wait for ever; each question on the way still has its own.
 func (g *Client) Exec(ctx context.Context, path string, args []string, stdin []byte) (*ExecResult, error) {
 	pid, err := g.startExec(ctx, path, args, stdin)
 	if err != nil {
-		return nil, err
+		return nil, noProgram(path, err)
 	}
 	for wait := firstPoll; ; wait = min(2*wait, lastPoll) {
 		result, err := g.pollExec(ctx, pid)
@@ -60,6 +65,16 @@ func (g *Client) Exec(ctx context.Context, path string, args []string, stdin []b
 			return nil, fmt.Errorf("qga: %s: %w", path, &StillRunningError{pid, context.Cause(ctx)})
 		}
 	}
+}
+
+// noProgram marks the refusal to start a program that is not there. The agent has words for it only: those of glib around
+// those of the C library.
+func noProgram(path string, err error) error {
+	var refusal *Error
+	if errors.As(err, &refusal) && strings.Contains(refusal.Desc, "(No such file or directory)") {
+		return fmt.Errorf("qga: %s: %w: %w", path, ErrNoProgram, refusal)
+	}
+	return err
 }
 
 // startExec starts a process and returns its pid in the guest.

@@ -9,15 +9,29 @@ import (
 // Status is whether the guest runs and, if not, why.
 type Status struct {
 	Running bool   `json:"running"`
-	Status  string `json:"status"` // running, paused, prelaunch, inmigrate, shutdown, io-error, internal-error ...
+	Status  string `json:"status"` // running, paused, prelaunch, inmigrate, postmigrate, shutdown, io-error, internal-error ...
 }
 
 // Status asks for the run state.
 func (q *Conn) Status(ctx context.Context) (Status, error) {
-	var s Status
-	err := q.Execute(ctx, "query-status", nil, &s)
+	s, err := q.status(ctx)
+	if err != nil {
+		return s, fmt.Errorf("qmp: %w", err)
+	}
+	return s, nil
+}
+
+func (q *Conn) status(ctx context.Context) (s Status, err error) {
+	err = q.execute(ctx, "query-status", nil, &s)
 	return s, err
 }
+
+// Stop pauses the guest, in the middle of whatever it does, and brings what it has written to its disks to the host's
+// files. It returns when the guest stands still; of a guest that is paused already it asks nothing.
+func (q *Conn) Stop(ctx context.Context) error { return q.Execute(ctx, "stop", nil, nil) }
+
+// Cont lets the guest go on: after a stop, a load or a save, and at first where QEMU was started with -S.
+func (q *Conn) Cont(ctx context.Context) error { return q.Execute(ctx, "cont", nil, nil) }
 
 // Powerdown presses the ACPI power button. That QEMU has taken the command says nothing about the guest: it may take its
 // time, or ignore the button.

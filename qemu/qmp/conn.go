@@ -51,10 +51,12 @@ type Conn struct {
 	writing wire.Lock
 	seq     atomic.Uint64
 	done    chan struct{}
+	ended   chan struct{} // closed by fail, at once; done waits for the events
 
-	mu      sync.Mutex
-	pending map[string]chan answer // by id; each has room for its one answer
-	err     error                  // set once, by fail; without the package's prefix
+	mu       sync.Mutex
+	pending  map[string]chan answer // by id; each has room for its one answer
+	watchers map[*watcher]bool
+	err      error // set once, by fail; without the package's prefix
 }
 
 // Dial connects to the QMP socket at path and negotiates, all under ctx. onEvent gets the events, one after the other on
@@ -70,12 +72,14 @@ func Dial(ctx context.Context, path string, onEvent func(Event)) (*Conn, error) 
 // New negotiates on a connection that is open already. It owns c from here on, also when it fails.
 func New(ctx context.Context, c net.Conn, onEvent func(Event)) (*Conn, error) {
 	q := &Conn{
-		conn:    c,
-		r:       wire.NewReader(c),
-		events:  newQueue(),
-		writing: wire.NewLock(),
-		done:    make(chan struct{}),
-		pending: map[string]chan answer{},
+		conn:     c,
+		r:        wire.NewReader(c),
+		events:   newQueue(),
+		writing:  wire.NewLock(),
+		done:     make(chan struct{}),
+		ended:    make(chan struct{}),
+		pending:  map[string]chan answer{},
+		watchers: map[*watcher]bool{},
 	}
 	if err := wire.Interruptible(ctx, c.SetDeadline, q.handshake); err != nil {
 		c.Close()
@@ -122,6 +126,7 @@ func (q *Conn) fail(reason error) error {
 		return q.err
 	}
 	q.err = reason
+	close(q.ended)
 	q.conn.Close() // ends the reader too
 	for id, ch := range q.pending {
 		delete(q.pending, id)
@@ -147,6 +152,7 @@ func (q *Conn) read() {
 // has given up.
 func (q *Conn) route(m message) {
 	if m.event != nil {
+		q.notify(*m.event)
 		q.events.push(*m.event)
 		return
 	}

@@ -82,7 +82,7 @@ func TestDoneComesLast(t *testing.T) {
 // Many commands at once, with a flood of events behind every answer.
 func TestFlood(t *testing.T) {
 	ours, theirs := net.Pipe()
-	go qemutest.Monitor{Flood: 40}.Serve(theirs, nil)
+	go qemutest.Monitor{Flood: 40}.Serve(theirs)
 	q, err := qmp.New(within(t, patience), ours, func(qmp.Event) {})
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/stackemu/stackemu/qemu/internal/wire"
 )
@@ -49,23 +50,28 @@ func (q *Conn) handshake() error {
 // Execute runs a command and decodes its result into out, unless that is nil. args is the struct or map of arguments, or
 // nil. A refusal is an [*Error] in the chain; an ended context is in the chain as its cause.
 func (q *Conn) Execute(ctx context.Context, name string, args, out any) error {
+	if err := q.execute(ctx, name, args, out); err != nil {
+		return fmt.Errorf("qmp: %w", err)
+	}
+	return nil
+}
+
+// execute is Execute for calls that put more words before the error.
+func (q *Conn) execute(ctx context.Context, name string, args, out any) error {
 	a, err := q.roundTrip(ctx, name, args)
 	if err == nil && out != nil {
 		err = json.Unmarshal(a.result, out)
 	}
 	if err != nil {
-		return fmt.Errorf("qmp: %s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }
 
 // roundTrip sends a command and waits for its answer.
 func (q *Conn) roundTrip(ctx context.Context, name string, args any) (answer, error) {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, DefaultTimeout)
-		defer cancel()
-	}
+	ctx, cancel := bounded(ctx, DefaultTimeout)
+	defer cancel()
 	id := strconv.FormatUint(q.seq.Add(1), 10)
 	request, err := json.Marshal(command{Execute: name, Arguments: args, ID: id})
 	if err != nil {
@@ -86,6 +92,14 @@ func (q *Conn) roundTrip(ctx context.Context, name string, args any) (answer, er
 		q.forget(id)
 		return answer{}, context.Cause(ctx)
 	}
+}
+
+// bounded gives a context without deadline one.
+func bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, d)
 }
 
 // expect prepares for the answer with an id.

@@ -27,6 +27,9 @@ var All = map[string]Command{
 	"run-stack-container":  runStackContainer,
 	"wait-for-stack-ready": waitForStackReady,
 	"mount-host-fs":        mountHostFS,
+	"trigger-fast-rotate":  rotateSecrets,
+	"rotate-secrets":       rotateSecrets,
+	"post-resume":          postResume,
 
 	"postgres":   postgres,
 	"entrypoint": runEntrypoint,
@@ -69,7 +72,7 @@ func mountHostFS(args []string, std Streams) int {
 		return 2
 	}
 	if !*plugged {
-		err := hostfs.Mount(hostfs.Dir)
+		err := hostfs.Default.Try(hostfs.Dir)
 		if errors.Is(err, hostfs.ErrNoDevice) {
 			return 0 // an instance without mounts
 		}
@@ -77,7 +80,7 @@ func mountHostFS(args []string, std Streams) int {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), plugTimeout)
 	defer cancel()
-	return report(std, hostfs.MountWhenPlugged(ctx, hostfs.Dir))
+	return report(std, hostfs.Default.WhenPlugged(ctx, hostfs.Dir))
 }
 
 func waitForStackReady(args []string, std Streams) int {

@@ -75,12 +75,13 @@ func (l Layout) prepare() error {
 // shareMounts makes dir a mount point whose mounts a running container gets to see. A plain directory would not do: the
 // runtime cuts the mount that the container's root lies on, here the guest's "/", off from the guest.
 func shareMounts(dir string) error {
-	types, err := mounts.At(mounts.Self, dir)
+	there, err := mounts.At(mounts.Self, dir)
 	if err != nil {
 		return err
 	}
-	if len(types) == 0 {
-		if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+	if len(there) == 0 {
+		// With what is mounted below it: the host may have been quicker than the container.
+		if err := unix.Mount(dir, dir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 			return fmt.Errorf("bind %s: %w", dir, err)
 		}
 	}

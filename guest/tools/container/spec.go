@@ -26,6 +26,7 @@ type Layout struct {
 	HostDir string // mounts of the host's directories, shown under the same path
 	State   string // crun's own state: one directory for each container
 	EnvFile string // environment that render-stack-env wrote
+	Proc    string // what the kernel tells of processes
 }
 
 // Name is the name of the container (design.md, "The guest contract").
@@ -40,6 +41,7 @@ var GuestLayout = Layout{
 	HostDir: "/host",
 	State:   "/run/crun",
 	EnvFile: "/run/stack-auth/local-emulator.env",
+	Proc:    "/proc",
 }
 
 // specVersion is the version of the runtime specification that config.json keeps to: an old one, with all that is used,

@@ -22,6 +22,7 @@ import (
 
 	"github.com/stackemu/stackemu/guest/tools/database"
 	"github.com/stackemu/stackemu/guest/tools/envfile"
+	"github.com/stackemu/stackemu/guest/tools/inforce"
 	"github.com/stackemu/stackemu/guest/tools/nodeblob"
 	"github.com/stackemu/stackemu/guest/tools/procgroup"
 	"github.com/stackemu/stackemu/guest/tools/sentinel"
@@ -53,6 +54,12 @@ const stopGrace = 4 * time.Second
 
 // Run brings the servers up and returns the exit code when they have ended. A value from signals is passed on to them.
 func Run(ctx context.Context, c Config, environ []string, signals <-chan os.Signal) (int, error) {
+	// Before the environment is read: should a file change in between, this is the digest of the old one, for which nobody
+	// waits.
+	digest, err := inforce.Digest(c.RunDir)
+	if err != nil {
+		return 1, err
+	}
 	env, err := LoadEnv(environ, c.RunDir)
 	if err != nil {
 		return 1, err
@@ -77,7 +84,13 @@ func Run(ctx context.Context, c Config, environ []string, signals <-chan os.Sign
 	defer cancel()
 	prepared := make(chan error, 1)
 	wait.Go(func() { prepared <- c.prepareDatabase(ctx, env) })
-	code, err := supervise(group, prepared, gate, signals)
+	open := func() error {
+		if _, err := gate.Write([]byte{1}); err != nil {
+			return fmt.Errorf("entrypoint: open the gate: %w", err)
+		}
+		return inforce.Tell(c.RunDir, digest)
+	}
+	code, err := supervise(group, prepared, open, signals)
 	if code == nodeblob.Refused {
 		err = errors.Join(err, nodeblob.Remove(work)) // the next start makes another
 	}
@@ -97,16 +110,16 @@ func (c Config) node(ctx context.Context, work string) []string {
 	return []string{c.Node, "--snapshot-blob", blob}
 }
 
-// supervise opens the gate when the database is prepared, and returns when a server has ended or a signal has come.
-func supervise(group *procgroup.Group, prepared <-chan error, gate io.Writer, signals <-chan os.Signal) (int, error) {
+// supervise calls open when the database is prepared, and returns when a server has ended or a signal has come.
+func supervise(group *procgroup.Group, prepared <-chan error, open func() error, signals <-chan os.Signal) (int, error) {
 	for {
 		select {
 		case err := <-prepared:
 			if err == nil {
-				_, err = gate.Write([]byte{1})
+				err = open()
 			}
 			if err != nil {
-				return 1, fmt.Errorf("entrypoint: %w", err)
+				return 1, err
 			}
 		case exit := <-group.Exited():
 			group.Reaped()

@@ -5,28 +5,15 @@ import (
 	"strings"
 
 	"github.com/stackemu/stackemu/guest/tools/envfile"
-	"github.com/stackemu/stackemu/guest/tools/secret"
+	"github.com/stackemu/stackemu/guest/tools/stackenv"
 )
-
-// Files of the run directory, which the guest shares with the container. The second is laid over the first.
-const (
-	envFile     = "local-emulator.env"
-	overlayFile = "rotated-secrets.env"
-)
-
-// mirrors are other names under which parts of the stack look for a secret.
-var mirrors = map[string]string{
-	"NEXT_PUBLIC_STACK_PUBLISHABLE_CLIENT_KEY": secret.PublishableClientKey,
-	"STACK_SECRET_SERVER_KEY":                  secret.SecretServerKey,
-	"STACK_SUPER_SECRET_ADMIN_KEY":             secret.SuperSecretAdminKey,
-}
 
 // LoadEnv returns the environment of the stack: that of the process, with the files of runDir over it. The files win
 // because they may be newer: a process keeps the environment that it was started with, a file is written again when the
 // instance resumes with other ports or secrets.
 func LoadEnv(environ []string, runDir string) (envfile.Vars, error) {
 	env := envfile.FromEnviron(environ)
-	for _, name := range []string{envFile, overlayFile} {
+	for _, name := range []string{stackenv.EnvFile, stackenv.RotatedFile} {
 		vars, err := envfile.ReadIfExists(runDir + "/" + name)
 		if err != nil {
 			return nil, fmt.Errorf("entrypoint: %w", err)
@@ -39,11 +26,7 @@ func LoadEnv(environ []string, runDir string) (envfile.Vars, error) {
 
 // derive fills what follows from other variables.
 func derive(env envfile.Vars) {
-	for mirror, source := range mirrors {
-		if value, set := env[source]; set {
-			env[mirror] = value
-		}
-	}
+	stackenv.Mirror(env)
 	fill := func(name, value string) {
 		if env[name] == "" {
 			env[name] = value

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stackemu/stackemu/guest/tools/envfile"
 	"github.com/stackemu/stackemu/guest/tools/secret"
+	"github.com/stackemu/stackemu/guest/tools/stackenv"
 )
 
 func TestLoadEnv(t *testing.T) {
@@ -19,8 +20,8 @@ func TestLoadEnv(t *testing.T) {
 		}
 	}
 	environ := []string{"A=process", "B=process", "C=process", secret.PublishableClientKey + "=old"}
-	write(envFile, "B=file\nC=file\nNEXT_PUBLIC_STACK_PORT_PREFIX=82\n")
-	write(overlayFile, fmt.Sprintf("C=overlay\n%s=new\n", secret.PublishableClientKey))
+	write(stackenv.EnvFile, "B=file\nC=file\nNEXT_PUBLIC_STACK_PORT_PREFIX=82\n")
+	write(stackenv.RotatedFile, fmt.Sprintf("C=overlay\n%s=new\n", secret.PublishableClientKey))
 	env, err := LoadEnv(environ, dir)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +35,7 @@ func TestLoadEnv(t *testing.T) {
 			t.Errorf("%s = %q, want %q", key, env[key], want)
 		}
 	}
-	write(overlayFile, "broken\n")
+	write(stackenv.RotatedFile, "broken\n")
 	if _, err := LoadEnv(environ, dir); !errors.Is(err, envfile.ErrSyntax) {
 		t.Errorf("err = %v, want ErrSyntax", err)
 	}

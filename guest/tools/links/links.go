@@ -3,4 +3,5 @@
 package links
 
 // All are fixed by the guest contract (design.md).
-var All = []string{"render-stack-env", "run-stack-container", "wait-for-stack-ready", "mount-host-fs"}
+var All = []string{"render-stack-env", "run-stack-container", "wait-for-stack-ready", "mount-host-fs",
+	"trigger-fast-rotate", "rotate-secrets", "post-resume"}

@@ -2,7 +2,10 @@
 package private
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/google/renameio/v2"
@@ -24,4 +27,32 @@ func Write(path string, data []byte) error {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
+}
+
+// Replace is [Write] that lasts: when it returns, data at path survives the loss of power. What is there already, with the
+// right mode, is not written again.
+func Replace(path string, data []byte) error {
+	if !same(path, data) {
+		if err := Write(path, data); err != nil {
+			return err
+		}
+	}
+	// Also where nothing was written: whoever wrote it may have been killed before this.
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("sync: %w", err)
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		return fmt.Errorf("sync: %w", err)
+	}
+	return nil
+}
+
+func same(path string, data []byte) bool {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode() != 0o600 {
+		return false
+	}
+	old, err := os.ReadFile(path)
+	return err == nil && bytes.Equal(old, data)
 }

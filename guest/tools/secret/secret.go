@@ -1,8 +1,9 @@
 // Package secret makes, checks and keeps the four secrets of a stack inside the guest.
 //
-// Two kinds exist. Placeholders are public, the same in every image, and in force only where a snapshot is captured:
+// Three kinds exist. Placeholders are public, the same in every image, and in force only where a snapshot is captured:
 // RAM that is written to a shared file must hold no real secret. Minted secrets come from crypto/rand, are made once
-// and kept on the guest's disk, so that a guest restarts with the keys that it had.
+// and kept on the guest's disk, so that a guest restarts with the keys that it had. Rotated secrets come from the host and
+// take the place of either.
 package secret
 
 import (
@@ -15,14 +16,15 @@ import (
 	"strings"
 
 	"github.com/stackemu/stackemu/guest/tools/private"
+	"github.com/stackemu/stackemu/internal/guestapi"
 )
 
-// Names of the variables that carry the secrets, as the guest contract spells them.
+// Names of the variables that carry the secrets.
 const (
-	PublishableClientKey = "STACK_SEED_INTERNAL_PROJECT_PUBLISHABLE_CLIENT_KEY"
-	SecretServerKey      = "STACK_SEED_INTERNAL_PROJECT_SECRET_SERVER_KEY"
-	SuperSecretAdminKey  = "STACK_SEED_INTERNAL_PROJECT_SUPER_SECRET_ADMIN_KEY"
-	CronSecret           = "CRON_SECRET"
+	PublishableClientKey = guestapi.PublishableClientKey
+	SecretServerKey      = guestapi.SecretServerKey
+	SuperSecretAdminKey  = guestapi.SuperSecretAdminKey
+	CronSecret           = guestapi.CronSecret
 )
 
 // kinds lists, for each variable, the file that keeps it and the digit of its placeholder (design.md, "The guest
@@ -50,6 +52,19 @@ var ErrFormat = errors.New("a secret must be 64 lower-case hexadecimal digits")
 func Check(name, value string) error {
 	if len(value) != 64 || strings.Trim(value, "0123456789abcdef") != "" {
 		return fmt.Errorf("%s: %w", name, ErrFormat)
+	}
+	return nil
+}
+
+// CheckAll says whether set has the four secrets, each in the right form, and nothing else.
+func CheckAll(set map[string]string) error {
+	for _, kind := range kinds {
+		if err := Check(kind.name, set[kind.name]); err != nil {
+			return err
+		}
+	}
+	if len(set) != len(kinds) {
+		return fmt.Errorf("%w: %d variables, want the %d of the contract", ErrFormat, len(set), len(kinds))
 	}
 	return nil
 }

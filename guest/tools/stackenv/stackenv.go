@@ -1,17 +1,14 @@
 // Package stackenv works out the environment of the stack's container.
 //
 // [Render] is pure: it takes what the host wrote on the config disk, what the image was built with, and the secrets,
-// and returns the variables. [Prepare] does it on a real guest and writes the file that the container reads.
+// and returns the variables. [Prepare] does it at the boot of a real guest and writes the files that the container reads;
+// [Guest] is how the host changes them later, when an instance has left a snapshot with other ports and secrets.
 package stackenv
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 
-	"github.com/stackemu/stackemu/guest/tools/configdisk"
 	"github.com/stackemu/stackemu/guest/tools/envfile"
 	"github.com/stackemu/stackemu/guest/tools/secret"
 )
@@ -25,6 +22,22 @@ const (
 	InbucketPort  = "STACK_EMULATOR_INBUCKET_HOST_PORT"
 	BuildSnapshot = "STACK_EMULATOR_BUILD_SNAPSHOT"
 )
+
+// mirrors are other names under which parts of the stack look for a secret.
+var mirrors = map[string]string{
+	"NEXT_PUBLIC_STACK_PUBLISHABLE_CLIENT_KEY": secret.PublishableClientKey,
+	"STACK_SECRET_SERVER_KEY":                  secret.SecretServerKey,
+	"STACK_SUPER_SECRET_ADMIN_KEY":             secret.SuperSecretAdminKey,
+}
+
+// Mirror sets in env the other names of the secrets that it has.
+func Mirror(env envfile.Vars) {
+	for mirror, source := range mirrors {
+		if value, set := env[source]; set {
+			env[mirror] = value
+		}
+	}
+}
 
 // defaultPrefix begins every port in the guest: 8101, 8102, 8114.
 const defaultPrefix = "81"
@@ -108,64 +121,4 @@ func hostPort(env envfile.Vars, name, fallback string) (string, error) {
 		return "", fmt.Errorf("%s=%q: want a port from 1 to 65535", name, port)
 	}
 	return port, nil
-}
-
-// Paths are the places of a guest that [Prepare] reads and writes.
-type Paths struct {
-	SysBlock, Dev string // where disks are looked for
-	BuildEnv      string // build.env, kept by the provisioning
-	KeyDir        string // kept secrets
-	Output        string // the container's environment
-}
-
-// GuestPaths are the paths of a real guest.
-var GuestPaths = Paths{
-	SysBlock: "/sys/block",
-	Dev:      "/dev",
-	BuildEnv: "/etc/stack-build.env",
-	KeyDir:   "/var/lib/stack-auth",
-	Output:   "/run/stack-auth/local-emulator.env",
-}
-
-// Prepare renders the environment of this guest and writes it to p.Output, 0600 and by rename. A guest without a config
-// disk gets the defaults: an image must also start by itself.
-func Prepare(p Paths) error {
-	files, err := configdisk.Read(p.SysBlock, p.Dev, configdisk.Label)
-	if err != nil && !errors.Is(err, configdisk.ErrNotFound) {
-		return err
-	}
-	in := Inputs{}
-	if in.Base, err = envfile.Parse(files["base.env"]); err != nil {
-		return fmt.Errorf("base.env: %w", err)
-	}
-	if in.Runtime, err = envfile.Parse(files["runtime.env"]); err != nil {
-		return fmt.Errorf("runtime.env: %w", err)
-	}
-	if in.Secrets, err = secretsFor(p); err != nil {
-		return err
-	}
-	env, err := Render(in)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(p.Output), 0o755); err != nil {
-		return err
-	}
-	return env.Write(p.Output)
-}
-
-// secretsFor returns the placeholders where the build asked for them, so that a capture holds nothing real, and the
-// guest's own secrets elsewhere.
-func secretsFor(p Paths) (map[string]string, error) {
-	build, err := envfile.ReadIfExists(p.BuildEnv)
-	if err != nil {
-		return nil, err
-	}
-	if build[BuildSnapshot] == "1" {
-		return secret.Placeholders(), nil
-	}
-	if err := os.MkdirAll(p.KeyDir, 0o755); err != nil {
-		return nil, err
-	}
-	return secret.Kept(p.KeyDir)
 }

@@ -83,11 +83,14 @@ func TestRenderRefuses(t *testing.T) {
 	}
 }
 
+func (p Paths) env() string { return filepath.Join(p.RunDir, EnvFile) }
+
 // guestPaths makes the places of a guest in a directory, with a config disk of files.
 func guestPaths(t *testing.T, files map[string]string, build string) Paths {
 	t.Helper()
 	dir := t.TempDir()
-	p := Paths{SysBlock: dir + "/sys", Dev: dir + "/dev", BuildEnv: dir + "/build.env", KeyDir: dir + "/keys", Output: dir + "/run/out.env"}
+	p := Paths{SysBlock: dir + "/sys", Dev: dir + "/dev", BuildEnv: dir + "/build.env", KeyDir: dir + "/keys",
+		RunDir: dir + "/run", StateDir: dir + "/state"}
 	for _, made := range []string{p.SysBlock + "/vdd", p.Dev} {
 		if err := os.MkdirAll(made, 0o755); err != nil {
 			t.Fatal(err)
@@ -115,7 +118,7 @@ func TestPrepareForACapture(t *testing.T) {
 	if err := Prepare(p); err != nil {
 		t.Fatal(err)
 	}
-	env, err := envfile.Read(p.Output)
+	env, err := envfile.Read(p.env())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,8 +130,8 @@ func TestPrepareForACapture(t *testing.T) {
 	if env["A"] != "1" || env["NEXT_PUBLIC_STACK_API_URL"] != "http://localhost:26701" {
 		t.Errorf("the files of the disk are not in: %v", env)
 	}
-	if _, err := os.Stat(p.KeyDir); !os.IsNotExist(err) {
-		t.Errorf("a capture made keys on disk: %v", err)
+	if kept, err := os.ReadDir(p.KeyDir); err != nil || len(kept) > 0 {
+		t.Errorf("a capture made keys on disk: %v, %v", kept, err)
 	}
 }
 
@@ -139,7 +142,7 @@ func TestPrepareKeepsMintedKeys(t *testing.T) {
 		if err := Prepare(p); err != nil {
 			t.Fatal(err)
 		}
-		env, err := envfile.Read(p.Output)
+		env, err := envfile.Read(p.env())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +168,7 @@ func TestPrepareRefusesABadDisk(t *testing.T) {
 		if err := Prepare(p); err == nil {
 			t.Errorf("%v: no error", files)
 		}
-		if _, err := os.Stat(p.Output); !os.IsNotExist(err) {
+		if _, err := os.Stat(p.env()); !os.IsNotExist(err) {
 			t.Errorf("%v: an environment was written: %v", files, err)
 		}
 	}

@@ -6,6 +6,8 @@ Under an emulated CPU two habits of supervisord cost every start and stop a seco
   does the same.
 - It starts its programs only after the first poll for input has waited a whole second, and answers no signal while it
   polls, so a stop waits, too. Here the first poll returns at once, and a signal ends any poll.
+- An answer to a call that waits for a program's end is looked at again only after the next poll. Here polls are short as
+  long as such an answer is due.
 
 Run with -I -S: nothing of the environment or of site-packages is looked at.
 """
@@ -40,6 +42,9 @@ stand_in.EntryPoint = EntryPoint
 sys.modules["pkg_resources"] = stand_in
 
 from supervisor import poller, supervisord  # noqa: E402
+from supervisor.medusa.asyncore_25 import socket_map  # noqa: E402
+
+ANSWER_DUE = 0.02  # seconds
 
 wait_for_input = poller.Poller.poll
 wake_up, signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -51,7 +56,8 @@ def poll(self, timeout):
     """Waits for input, or for a signal: a request to stop and the end of a program count at once."""
     global pause
     self.register_readable(wake_up)
-    readable, writable = wait_for_input(self, min(pause, timeout))
+    due = any(getattr(channel, "delay", False) for channel in socket_map.values())
+    readable, writable = wait_for_input(self, ANSWER_DUE if due else min(pause, timeout))
     pause = timeout
     if wake_up in readable:
         os.read(wake_up, 4096)

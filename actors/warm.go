@@ -1,0 +1,156 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/messages"
+)
+
+// This file is the emulator's part in snapshots and sessions: asking the store, bringing a guest up to date, saving, and
+// what follows when any of it fails.
+
+type (
+	sealed    struct{ err error }
+	confirmed struct{ err error }
+)
+
+// want asks the store. The store's end is an answer, too (see terminated).
+func (e *emulator) want(c actor.Context, want *messages.WantSnapshot) {
+	if e.store.pid == nil {
+		e.denied(c, errNoStore)
+		return
+	}
+	e.asking = true
+	c.Watch(e.store.pid)
+	e.store.Tell(c, &messages.WantSnapshot{Instance: e.name, Parts: want.Parts, Key: want.Key, MayCapture: want.MayCapture, Force: want.Force})
+}
+
+var errNoStore = fmt.Errorf("the snapshot store is gone (this is a bug: the message log has the stack)")
+
+// denied goes on without a snapshot, unless that is what the user demands.
+func (e *emulator) denied(c actor.Context, err error) {
+	if e.machineState.State() != lifecycle.Preparing {
+		return
+	}
+	e.step(c, lifecycle.PrepareFailed{Err: fmt.Errorf("snapshot: %w", err)})
+}
+
+func captureReason(why string) string {
+	if why == "" {
+		return "captures a snapshot first: this start takes long, and later ones do not"
+	}
+	return "captures a new snapshot first: this start takes long, and later ones do not (" + why + ")"
+}
+
+// refresh needs the guest's agent: agentReady comes back to it when there is none yet.
+func (e *emulator) refresh(c actor.Context) {
+	if e.agentUp {
+		e.agent.Tell(c, &messages.RefreshGuest{})
+	}
+}
+
+func (e *emulator) agentReady(c actor.Context) {
+	e.agentUp = true
+	if e.machineState.State() == lifecycle.Refreshing {
+		e.refresh(c)
+	}
+}
+
+// refreshFailed tries once more before it gives the start up: an agent that was busy has cost the product's own tools a whole
+// boot, and every step can be repeated.
+func (e *emulator) refreshFailed(c actor.Context, err error) {
+	e.refreshFailures++
+	if e.refreshFailures > 1 {
+		e.step(c, lifecycle.StageFailed{Err: err})
+		return
+	}
+	e.refresh(c)
+}
+
+// guestQuiet goes on with the save. A guest that could not be prepared is shut down instead: its disk alone must do for the
+// next start if the session does not load.
+func (e *emulator) guestQuiet(c actor.Context, err error) {
+	if e.machineState.State() != lifecycle.Saving {
+		return
+	}
+	if err != nil {
+		e.saveFailed(c, err)
+		return
+	}
+	e.monitor.Tell(c, &messages.SaveState{})
+}
+
+func (e *emulator) stageFailed(c actor.Context, m *messages.StageFailed) {
+	if m.Stage == stageSave {
+		e.saveFailed(c, m.Cause.Err)
+		return
+	}
+	e.step(c, lifecycle.StageFailed{Err: m.Cause.Err})
+}
+
+func (e *emulator) saveFailed(c actor.Context, err error) {
+	if e.boot.Way != lifecycle.Capture {
+		e.warn(c, fmt.Sprintf("the session cannot be saved, so the guest is shut down instead: %v", err))
+	}
+	e.step(c, lifecycle.SaveFailed{Err: err})
+}
+
+// seal publishes what was saved: the store a snapshot, the instance its own session.
+func (e *emulator) seal(c actor.Context) {
+	if e.boot.Way == lifecycle.Capture {
+		e.store.Tell(c, &messages.PublishSnapshot{Instance: e.name, Manifest: e.boot.Manifest()})
+		return
+	}
+	seal := e.boot.Seal
+	e.life.run(c, func(ctx context.Context) any { return &sealed{seal(ctx)} })
+}
+
+func (e *emulator) sealed(c actor.Context, err error) {
+	if err != nil {
+		e.step(c, lifecycle.SealFailed{Err: err})
+		return
+	}
+	e.step(c, lifecycle.Sealed{})
+}
+
+// confirm makes known that the instance is as it should be.
+func (e *emulator) confirm(c actor.Context) {
+	if e.granted {
+		e.store.Tell(c, &messages.ResumeWorked{Instance: e.name})
+	}
+	confirm := e.boot.Confirm
+	e.span.run(c, func(context.Context) any { return &confirmed{confirm()} })
+}
+
+func (e *emulator) confirmed(c actor.Context, m *confirmed) {
+	if m.err != nil {
+		e.warn(c, m.err.Error())
+	}
+}
+
+// fallback tells the one warning of a resume or capture that has failed. A snapshot's failures are counted by the store.
+func (e *emulator) fallback(c actor.Context, f lifecycle.Fallback) {
+	if !f.Final {
+		e.warn(c, fmt.Sprintf("%v (after %v); boots from its disk instead", f.Err, time.Since(e.since).Round(10*time.Millisecond)))
+	}
+	if f.From == lifecycle.Resume && e.granted {
+		e.store.Tell(c, &messages.ResumeFailed{Instance: e.name, Cause: messages.Cause{Err: f.Err}})
+	}
+}
+
+// release gives back what the store has granted to the generation that is gone, but for a capture that it is still to publish.
+func (e *emulator) release(c actor.Context) {
+	if e.asking && !(e.machineState.State() == lifecycle.Saving && e.boot.Way == lifecycle.Capture) {
+		e.store.Tell(c, &messages.ReleaseSnapshot{Instance: e.name})
+		e.asking = false
+	}
+}
+
+func (m *sealed) failure() error { return m.err }
+
+func (m *confirmed) failure() error { return m.err }

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/stackemu/stackemu/internal/config"
+	"github.com/stackemu/stackemu/messages"
+)
+
+func captureCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "capture",
+		Usage: "capture the snapshot that instances are resumed from",
+		Description: "Boots the image, waits until every service is healthy and stores the machine as it is then. `up` does the same by itself when\n" +
+			"there is no snapshot that fits this host, image and configuration.\n\nExample: stackemu capture --force",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "force", Usage: "capture a new snapshot even if there is one"},
+		},
+		Action: capture,
+	}
+}
+
+func capture(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return &usage{fmt.Errorf("capture takes no argument")}
+	}
+	conf, err := config.FromEnv(os.LookupEnv)
+	if err != nil {
+		return &usage{err}
+	}
+	conf.ForceCapture = conf.ForceCapture || c.Bool("force")
+	conf.NoSnapshot = false
+	files := conf.Folders().Capture()
+	return foreground(c, conf, &messages.CaptureSnapshot{}, files.Name, files.SerialLog)
+}

@@ -1,0 +1,164 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/stackemu/stackemu/internal/snapshot"
+	"github.com/stackemu/stackemu/qemu"
+)
+
+// This file makes the disk and the RAM of a run. An instance's disk is an overlay on the image, with the disk layer of a
+// snapshot between the two when it was resumed from one. It holds both by second names (hard links): publishing a newer image
+// and evicting the snapshot take the first names only.
+
+// tidy removes what no run has any use for after its end: a disk that nobody could have written to, a session that was being
+// saved, and one that a VM has gone on from.
+func (i *Instance) tidy(context.Context) error {
+	var errs []error
+	for _, path := range []string{i.Files.FreshDisk, i.Files.RAM, i.Files.SessionNew, i.Files.SessionLive} {
+		errs = append(errs, os.RemoveAll(path))
+	}
+	return errors.Join(errs...)
+}
+
+// freshDisk makes an overlay on the image, for a cold boot of an instance without data.
+func (b *Boot) freshDisk(ctx context.Context) error {
+	image := b.home.Image(b.config.Arch).Disk
+	if _, err := qemu.CheckImage(image); err != nil {
+		return fmt.Errorf("image: %w", err)
+	}
+	if err := keepName(image, b.files.Base); err != nil {
+		return err
+	}
+	return errors.Join(b.overlayOn(ctx, b.files.Base), b.blankRAM(b.files.RAM, false))
+}
+
+// resume makes an overlay on the disk layer of a snapshot, whose RAM is mapped privately.
+func (b *Boot) resume(ctx context.Context, from snapshot.Files) error {
+	b.Way, b.state = Resume, from.State
+	b.wiring.Incoming = qemu.IncomingSnapshot
+	b.layout.RAMFile = from.RAM
+	if err := errors.Join(keepName(from.Base, b.files.Base), keepName(from.Disk, b.files.Layer)); err != nil {
+		return err
+	}
+	return b.overlayOn(ctx, b.files.Layer)
+}
+
+// overlayOn begins a disk, which is fresh until the host ports open (see [Boot.OpenPorts]). A key that an earlier life of the
+// instance has published means nothing any more.
+func (b *Boot) overlayOn(ctx context.Context, base string) error {
+	b.fresh, b.wiring.Disk = true, b.files.FreshDisk
+	if err := ignoreMissing(os.Remove(b.files.PublishedKey)); err != nil {
+		return fmt.Errorf("disk: %w", err)
+	}
+	if err := b.binary.CreateOverlay(ctx, base, b.files.FreshDisk); err != nil {
+		return fmt.Errorf("disk: %w", err)
+	}
+	return nil
+}
+
+// ownDisk goes on with the data of the instance: from its saved session, or by a boot.
+func (b *Boot) ownDisk(ctx context.Context) error {
+	b.wiring.Disk = b.files.Disk
+	if err := b.checkDisk(); err != nil {
+		return err
+	}
+	ok, err := b.resumeSession(ctx)
+	if ok || err != nil {
+		return err
+	}
+	return b.blankRAM(b.files.RAM, false)
+}
+
+// checkDisk sees that the chain of the instance's disk is whole, and tells when the image has moved on without it.
+func (b *Boot) checkDisk() error {
+	base, err := os.Stat(b.files.Base)
+	if err != nil {
+		return fmt.Errorf("disk: %s is of no use without the image that it was made from: %w", b.files.Disk, err)
+	}
+	on := b.files.Base
+	if _, err := os.Stat(b.files.Layer); err == nil {
+		on = b.files.Layer
+	}
+	if _, err := qemu.CheckImage(b.files.Disk, filepath.Base(on)); err != nil {
+		return fmt.Errorf("disk: %w", err)
+	}
+	if now, err := os.Stat(b.home.Image(b.config.Arch).Disk); err == nil && !os.SameFile(base, now) {
+		b.Notes = append(b.Notes, "runs on the image that it was made from; to start afresh on the newer one: stackemu reset "+b.files.Name)
+	}
+	return nil
+}
+
+// capture makes the disk layer and the RAM that become the snapshot. Nobody needs them after a crash of the host.
+func (b *Boot) capture(ctx context.Context, into snapshot.Files) error {
+	b.Way, b.kept, b.state = Capture, &into, into.State
+	image := b.home.Image(b.config.Arch).Disk
+	if _, err := qemu.CheckImage(image); err != nil {
+		return fmt.Errorf("image: %w", err)
+	}
+	if err := keepName(image, into.Base); err != nil {
+		return err
+	}
+	if err := b.binary.CreateOverlay(ctx, into.Base, into.Disk); err != nil {
+		return fmt.Errorf("disk: %w", err)
+	}
+	b.wiring.Disk, b.wiring.NoFlush = into.Disk, true
+	return b.blankRAM(into.RAM, true)
+}
+
+// blankRAM keeps the guest's RAM on a file of its own that is one hole. Unshared, the file stays one: what the guest writes
+// is in memory only, and can be told from what it has not written (qemu/ram).
+func (b *Boot) blankRAM(path string, share bool) error {
+	if !share && !b.sessions {
+		return nil // nobody will ask: anonymous memory does
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err == nil {
+		err = errors.Join(f.Truncate(int64(b.layout.RAMMiB)<<20), f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("RAM: %w", err)
+	}
+	b.layout.RAMFile, b.layout.RAMShare = path, share
+	return nil
+}
+
+// keepName gives a file a second name, in the place of another file that had it.
+func keepName(file, name string) error {
+	err := ignoreMissing(os.Remove(name))
+	if err == nil {
+		err = os.Link(file, name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("disk: %w", err)
+	}
+	if err != nil {
+		return fmt.Errorf("disk: keep hold of %s (it must be on the same file system as %s): %w", file, filepath.Dir(name), err)
+	}
+	return nil
+}
+
+// commit makes a fresh disk the instance's own, before anybody can be told that something was stored on it.
+func (b *Boot) commit() error {
+	if !b.fresh {
+		return nil
+	}
+	if err := os.Rename(b.files.FreshDisk, b.files.Disk); err != nil {
+		return fmt.Errorf("disk: %w", err)
+	}
+	b.fresh = false
+	return syncDir(b.files.Dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

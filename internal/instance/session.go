@@ -1,0 +1,290 @@
+package instance
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/stackemu/stackemu/internal/snapshot"
+	"github.com/stackemu/stackemu/internal/snapshot/sparse"
+	"github.com/stackemu/stackemu/qemu"
+	"github.com/stackemu/stackemu/qemu/qmp"
+	"github.com/stackemu/stackemu/qemu/ram"
+)
+
+// A session is what a stopped instance goes on from: RAM and devices at the moment when its disk stood still. Its directory
+// has one of three names. session.new is being saved; session can be resumed, once; session.live has been, and holds the RAM
+// file that a VM has mapped. Only the rename from one to the next changes what a later start may do.
+//
+// RAM is saved by writing the pages that the guest has changed over a copy of the file that they were changed from: the
+// snapshot's, which stays as it is, or an earlier session's or a cold boot's, which nobody else uses and which is taken over.
+
+const (
+	sessionRAM      = "ram.img"
+	sessionState    = "device.state"
+	sessionManifest = "manifest.json"
+	sessionVersion  = 1
+)
+
+// savesSessions tells whether this system lets a supervisor see which pages its VM has changed (qemu/ram).
+const savesSessions = runtime.GOOS == "linux"
+
+// session is a saved session that a run goes on from.
+type session struct{ files sessionFiles }
+
+// sessionFiles are the three names of a session's directory.
+type sessionFiles struct{ saved, fresh, live string }
+
+// sessionRecord is the manifest. A session without one, or with another one, is not resumed.
+type sessionRecord struct {
+	Version int            `json:"version"`
+	Parts   snapshot.Parts `json:"parts"` // without the image: the disk is the instance's own
+	Saved   time.Time      `json:"saved"`
+	RAM     stamp          `json:"ram"`
+	State   stamp          `json:"state"`
+	Digest  string         `json:"stateSHA256"`
+	Disk    stamp          `json:"disk"` // as it was then: a disk that has gone on without the session must not be under it
+}
+
+// stamp is what tells a file from itself at another time.
+type stamp struct {
+	Size     int64 `json:"size"`
+	Modified int64 `json:"modifiedNs"` // Unix time
+}
+
+func stampOf(path string) (stamp, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{}, err
+	}
+	return stamp{info.Size(), info.ModTime().UnixNano()}, nil
+}
+
+// resumeSession makes a run go on from the saved session, if there is one that loads here. One that does not is set aside,
+// and the instance boots from its disk.
+func (b *Boot) resumeSession(context.Context) (bool, error) {
+	dir := b.files.Session
+	if _, err := os.Stat(dir); err != nil {
+		return false, ignoreMissing(err)
+	}
+	why := b.unfit(dir)
+	if b.cold && why == nil {
+		why = errors.New("it has failed, or booting from the disk is asked for")
+	}
+	if why != nil {
+		aside := fmt.Sprintf("%s.broken-%s", dir, time.Now().UTC().Format("20060102-150405.000"))
+		if err := os.Rename(dir, aside); err != nil {
+			return false, fmt.Errorf("session: %w", err)
+		}
+		b.Notes = append(b.Notes, fmt.Sprintf("the saved session is not used and was set aside as %s: %v; no data on the disk is lost", filepath.Base(aside), why))
+		return false, b.forgetBroken()
+	}
+	b.Way, b.state = Resume, filepath.Join(dir, sessionState)
+	b.session = &session{sessionFiles{dir, b.files.SessionNew, b.files.SessionLive}}
+	b.wiring.Incoming = qemu.IncomingSession
+	b.layout.RAMFile = filepath.Join(dir, sessionRAM)
+	return true, nil
+}
+
+// forgetBroken keeps the youngest of the sessions that were set aside: each is as large as the guest's RAM.
+func (b *Boot) forgetBroken() error {
+	old, err := filepath.Glob(b.files.Session + ".broken-*")
+	if err != nil {
+		return err
+	}
+	for _, dir := range old[:max(0, len(old)-1)] { // sorted, so by time
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("session: %w", err)
+		}
+	}
+	return nil
+}
+
+// unfit says why a session cannot be resumed; nil if it can.
+func (b *Boot) unfit(dir string) error {
+	var record sessionRecord
+	text, err := os.ReadFile(filepath.Join(dir, sessionManifest))
+	if err == nil {
+		err = json.Unmarshal(text, &record)
+	}
+	if err != nil {
+		return err
+	}
+	if record.Version != sessionVersion {
+		return fmt.Errorf("it has version %d, not %d", record.Version, sessionVersion)
+	}
+	if diff := record.Parts.Diff(b.sessionParts()); diff != "" {
+		return errors.New(diff)
+	}
+	for _, f := range []struct {
+		path string
+		want stamp
+	}{
+		{filepath.Join(dir, sessionRAM), record.RAM}, {filepath.Join(dir, sessionState), record.State}, {b.files.Disk, record.Disk},
+	} {
+		if now, err := stampOf(f.path); err != nil || now != f.want {
+			return errors.Join(fmt.Errorf("%s has changed since", filepath.Base(f.path)), err)
+		}
+	}
+	if digest, err := digestOf(filepath.Join(dir, sessionState)); err != nil || digest != record.Digest {
+		return errors.Join(errors.New(sessionState+" is damaged"), err)
+	}
+	return nil
+}
+
+func (b *Boot) sessionParts() snapshot.Parts {
+	parts := b.parts
+	parts.ImageDigest = ""
+	parts.Layout.RAMFile, parts.Layout.RAMShare = "", false
+	return parts
+}
+
+// claim says that a VM goes on from the session. It is called between the load and the guest's first step.
+func (s *session) claim() error {
+	if err := os.RemoveAll(s.files.live); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	if err := os.Rename(s.files.saved, s.files.live); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	return syncDir(filepath.Dir(s.files.saved))
+}
+
+// saveSession writes devices and RAM of the paused machine into session.new.
+func (b *Boot) saveSession(ctx context.Context, m *qmp.Conn) error {
+	dir := b.files.SessionNew
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	if err := m.SaveDevices(ctx, filepath.Join(dir, sessionState)); err != nil {
+		return err
+	}
+	if err := b.saveRAM(ctx, filepath.Join(dir, sessionRAM)); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	return nil
+}
+
+func (b *Boot) saveRAM(ctx context.Context, dst string) error {
+	base := b.layout.RAMFile
+	mine := base == b.files.RAM
+	if b.session != nil {
+		base, mine = filepath.Join(b.files.SessionLive, sessionRAM), true
+	}
+	mapped, err := os.Stat(base)
+	if err != nil {
+		return err
+	}
+	id, err := qemu.ReadPID(b.files.PID)
+	if err != nil {
+		return err
+	}
+	if mine {
+		err = os.Rename(base, dst) // from here on the session is worth something when it is sealed, or never
+	} else {
+		err = copySparse(ctx, dst, base)
+	}
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(dst, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	_, err = ram.Save(ctx, id, mapped, f, nil)
+	return errors.Join(err, f.Close())
+}
+
+// Seal publishes the session that was saved. QEMU is gone, so that the disk stands still.
+func (b *Boot) Seal(ctx context.Context) error {
+	dir := b.files.SessionNew
+	record := sessionRecord{Version: sessionVersion, Parts: b.sessionParts(), Saved: time.Now().UTC()}
+	for _, f := range []struct {
+		path string
+		into *stamp
+	}{
+		{filepath.Join(dir, sessionRAM), &record.RAM}, {filepath.Join(dir, sessionState), &record.State}, {b.files.Disk, &record.Disk},
+	} {
+		if err := syncFile(f.path); err != nil {
+			return fmt.Errorf("session: %w", err)
+		}
+		var err error
+		if *f.into, err = stampOf(f.path); err != nil {
+			return fmt.Errorf("session: %w", err)
+		}
+	}
+	var err error
+	if record.Digest, err = digestOf(filepath.Join(dir, sessionState)); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	text, err := json.MarshalIndent(record, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := renameio.WriteFile(filepath.Join(dir, sessionManifest), text, 0o600, renameio.IgnoreUmask()); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	if err := os.Rename(dir, b.files.Session); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	return syncDir(b.files.Dir)
+}
+
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func digestOf(path string) (string, error) {
+	text, err := os.ReadFile(path) // a megabyte
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+func copySparse(_ context.Context, dst, src string) error {
+	in, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(dst, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	extents, err := sparse.Data(in)
+	for _, e := range extents {
+		if err == nil {
+			_, err = out.Seek(e.Offset, io.SeekStart)
+		}
+		if err == nil {
+			_, err = in.Seek(e.Offset, io.SeekStart)
+		}
+		if err == nil {
+			_, err = io.CopyN(out, in, e.Length)
+		}
+	}
+	return errors.Join(err, out.Truncate(info.Size()), out.Close())
+}

@@ -1,0 +1,109 @@
+package snapshot_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stackemu/stackemu/internal/snapshot"
+)
+
+var cause = errors.New("no sign of life")
+
+func TestSetAside(t *testing.T) {
+	dir := t.TempDir()
+	s := snapshot.Open(dir)
+	publish(t, s, parts)
+	sn, other := find(t, s, parts), find(t, s, parts)
+	path, err := s.SetAside(sn, cause)
+	check(t, err)
+	if got := names(t, dir); len(got) != 1 || filepath.Join(dir, got[0]) != path || sn.Dir != path {
+		t.Errorf("left are %q, set aside to %q, held in %q", got, path, sn.Dir)
+	}
+	if text, err := os.ReadFile(filepath.Join(path, "cause")); string(text) != cause.Error()+"\n" {
+		t.Errorf("the cause is %q, %v", text, err)
+	}
+	if again, err := s.SetAside(other, cause); err != nil || again != "" {
+		t.Errorf("again: %q, %v", again, err)
+	}
+	wantNone(t, s, parts, "")
+}
+
+// Who holds a replaced snapshot must not take the new one out of use.
+func TestSetAsideOfTheReplaced(t *testing.T) {
+	s := snapshot.Open(t.TempDir())
+	publish(t, s, parts)
+	old := find(t, s, parts)
+	r := must(t)(s.Replace(within(t), parts, nil))
+	fill(t, r.Files(), parts)
+	finish(t, r)
+	if path, err := s.SetAside(old, cause); err != nil || path != "" {
+		t.Errorf("got %q, %v", path, err)
+	}
+	for range 3 {
+		if _, err := s.Strike(old, cause); err != nil {
+			t.Error(err)
+		}
+	}
+	find(t, s, parts)
+}
+
+func TestFewBrokenOnesAreKept(t *testing.T) {
+	dir := t.TempDir()
+	s := snapshot.Open(dir)
+	var paths []string
+	for range 4 {
+		publish(t, s, parts)
+		sn, err := s.Find(parts)
+		check(t, err)
+		path, err := s.SetAside(sn, cause)
+		check(t, err)
+		closeIt(t, sn)
+		paths = append(paths, filepath.Base(path))
+	}
+	publish(t, s, parts)
+	got := strings.Join(names(t, dir), " ")
+	if want := strings.Join([]string{parts.Key(), parts.Key() + ".1", paths[2], paths[3]}, " "); got != want {
+		t.Errorf("left are %s, want %s", got, want)
+	}
+}
+
+func TestThreeStrikes(t *testing.T) {
+	s := snapshot.Open(t.TempDir())
+	publish(t, s, parts)
+	sn := find(t, s, parts)
+	strike := func(want bool) {
+		t.Helper()
+		if retired, err := s.Strike(sn, cause); err != nil || retired != want {
+			t.Fatalf("got %v, %v, want %v", retired, err, want)
+		}
+	}
+	strike(false)
+	strike(false)
+	check(t, errors.Join(s.Forgive(sn), s.Forgive(sn)))
+	strike(false)
+	write(t, filepath.Join(sn.Dir, "strikes"), []byte("garbage")) // counts as none
+	strike(false)
+	strike(false)
+	find(t, s, parts)
+	strike(true)
+	wantNone(t, s, parts, "")
+	entries, err := s.List()
+	if err != nil || len(entries) != 1 || entries[0].Cause != "failed to resume 3 times: no sign of life" {
+		t.Errorf("got %+v, %v", entries, err)
+	}
+}
+
+func FuzzStrikes(f *testing.F) {
+	f.Add([]byte(`[{"time":"2026-01-02T03:04:05Z","cause":"x"}]`))
+	f.Add([]byte(`[`))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		check(t, os.WriteFile(filepath.Join(dir, "strikes"), text, 0o600))
+		if got := len(snapshot.ReadStrikes(dir)); got > len(text) {
+			t.Errorf("%d strikes in %q", got, text)
+		}
+	})
+}
