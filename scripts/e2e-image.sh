@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # The guest's binary (guest/toolbin) is left out, as it is made from sources that are counted; so are tests.
 inputs() {
-  find guest cmd/stackguest internal/iso qemu go.mod go.sum -type f \
+  find guest cmd/stackguest internal/guestapi internal/iso qemu go.mod go.sum -type f \
     ! -name '*_test.go' ! -path '*/testdata/*' ! -path 'guest/toolbin/*.gz' -print0 |
     LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,26 @@ type emulator struct {
 	port      map[string]int
 }
 
+// newEmulator is an emulator with a snapshot to resume: the one that all tests share.
 func newEmulator(t *testing.T) *emulator {
+	t.Helper()
+	e := newEmulatorWithout(t)
+	shared := filepath.Join(filepath.Dir(os.Getenv("STACKEMU_E2E_IMAGE")), "snapshots")
+	if err := os.MkdirAll(shared, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(shared, filepath.Join(e.home, "snapshots")); err != nil {
+		t.Fatal(err)
+	}
+	c := e.start("capture") // does nothing when there is one
+	if code := c.End(); code != 0 {
+		t.Fatalf("capture: exit code %d: %s", code, c.Stderr())
+	}
+	return e
+}
+
+// newEmulatorWithout is an emulator that has no snapshot yet.
+func newEmulatorWithout(t *testing.T) *emulator {
 	t.Helper()
 	image, bin := os.Getenv("STACKEMU_E2E_IMAGE"), os.Getenv("STACKEMU_E2E_BIN")
 	if image == "" || bin == "" {
@@ -63,7 +83,13 @@ const limit = 8 * time.Minute
 
 func (e *emulator) start(args ...string) *clitest.Command {
 	e.Helper()
-	c := clitest.Start(e, limit, e.env, e.bin, args...)
+	return e.startWith(nil, args...)
+}
+
+// startWith starts the program with variables of its own in its environment.
+func (e *emulator) startWith(env []string, args ...string) *clitest.Command {
+	e.Helper()
+	c := clitest.Start(e, limit, append(e.env[:len(e.env):len(e.env)], env...), e.bin, args...)
 	e.Cleanup(func() {
 		if id, err := qemu.ReadPID(e.file("qemu.pid")); err == nil {
 			_ = id.Kill() // only after a failed test is there one
@@ -89,6 +115,33 @@ func (e *emulator) stop(c *clitest.Command) {
 		e.Errorf("exit code %d: %s", code, c.Stderr())
 	}
 	e.nothingLeft()
+}
+
+// up starts the instance and waits until it is ready.
+func (e *emulator) up(env ...string) *clitest.Command {
+	e.Helper()
+	c := e.startWith(env, "up")
+	c.Until(`^default +ready`)
+	return c
+}
+
+// reset throws the instance's data away.
+func (e *emulator) reset() {
+	e.Helper()
+	c := e.start("reset", "--yes")
+	if code := c.End(); code != 0 {
+		e.Fatalf("reset: exit code %d: %s", code, c.Stderr())
+	}
+}
+
+// key is the publishable client key that the instance has published.
+func (e *emulator) key() string {
+	e.Helper()
+	key := e.read("internal-pck")
+	if !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(key) {
+		e.Errorf("published key: %q", key)
+	}
+	return key
 }
 
 // nothingLeft checks what must be gone after every end: process, sockets, ports, the lock's hold.

@@ -1,68 +1,139 @@
 package e2e
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stackemu/stackemu/internal/tracetest"
 	"github.com/stackemu/stackemu/qemu"
 )
 
-// The whole story of a newcomer: a cold boot, a stack that works, a clean stop, and data that is there the next time.
-func TestUp(t *testing.T) {
-	e := newEmulator(t)
-	c := e.start("up")
-	c.Until(`^default +ready`)
+// appFile is the config file of an app; nothing of it is read but its path.
+const appFile = "/home/me/app/stack.config.ts"
 
+// The whole story of a newcomer: a capture, a resume of it with fresh secrets, a stack that works, a stop, and data that is
+// there the next time.
+func TestUp(t *testing.T) {
+	e := newEmulatorWithout(t)
+	first := e.firstAnswer(placeholderKey)
+	c := e.up()
+	if code := <-first; code != 401 {
+		t.Errorf("the first request that was answered, with the placeholder key: %d, want 401", code)
+	}
 	for service, path := range map[string]string{"BACKEND": "/health?db=1", "DASHBOARD": "/handler/sign-in"} {
 		if code := e.call("GET", e.url(service, path), nil, nil, nil); code != 200 {
 			t.Errorf("%s%s: %d", service, path, code)
 		}
 	}
-	file := "/home/me/app/stack.config.ts"
-	mine, code := e.project(placeholderKey, file)
-	if code != 200 || mine.ProjectID == "" || !strings.HasPrefix(mine.SecretServerKey, "ssk_") {
-		t.Fatalf("credentials: %d %+v", code, mine)
-	}
-	if _, code := e.project(strings.Repeat("a", 64), file); code != 401 {
-		t.Errorf("a wrong key: %d, want 401", code)
-	}
-	if again, _ := e.project(placeholderKey, file); again != mine {
-		t.Errorf("the same file has other credentials now: %+v, %+v", again, mine)
-	}
-	if code := e.call("GET", e.url("BACKEND", "/api/v1/projects/current"), client(mine.ProjectID, mine.PublishableClientKey), nil, nil); code != 200 {
-		t.Errorf("the project's own key: %d", code)
-	}
-	if code := e.call("POST", e.url("BACKEND", "/api/v1/internal/cron/expire-sessions"), nil, nil, nil); code != 401 {
-		t.Errorf("cron without its secret: %d, want 401", code)
-	}
-	compareTrace(t, e)
+	mine := e.worksWith(e.key())
+	e.compareTrace("capture-resume-save.golden", "ready")
 	e.stop(c)
 
-	again := e.start("up")
-	again.Until(`^default +ready`)
-	if kept, code := e.project(placeholderKey, file); code != 200 || kept != mine {
-		t.Errorf("after a stop and a start: %d %+v, want %+v", code, kept, mine)
+	key := e.key()
+	again := e.up()
+	if e.key() != key {
+		t.Error("a resumed session has another key")
+	}
+	if kept := e.worksWith(key); kept != mine {
+		t.Errorf("after a stop and a start: %+v, want %+v", kept, mine)
 	}
 	e.stop(again)
 }
 
-// compareTrace holds the real start against the story that the actor tests tell with fakes.
-func compareTrace(t *testing.T, e *emulator) {
-	t.Helper()
-	want, err := os.ReadFile(filepath.Join("..", "..", "actors", "testdata", "cold-start.golden"))
+// The same without snapshots, which is how everything falls back.
+func TestUpColdBoot(t *testing.T) {
+	e := newEmulatorWithout(t)
+	cold := "EMULATOR_NO_SNAPSHOT=1"
+	first := e.firstAnswer(placeholderKey)
+	c := e.up(cold)
+	if code := <-first; code != 401 {
+		t.Errorf("the first request that was answered, with the placeholder key: %d, want 401", code)
+	}
+	mine := e.worksWith(e.key())
+	e.compareTrace("cold-start.golden", "ready")
+	e.stop(c)
+
+	again := e.up(cold)
+	if kept := e.worksWith(e.key()); kept != mine {
+		t.Errorf("after a stop and a cold boot: %+v, want %+v", kept, mine)
+	}
+	e.stop(again)
+}
+
+// worksWith checks that the stack does what it is for, and gives the credentials of an app.
+func (e *emulator) worksWith(key string) credentials {
+	e.Helper()
+	mine, code := e.project(key, appFile)
+	if code != 200 || mine.ProjectID == "" || !strings.HasPrefix(mine.SecretServerKey, "ssk_") {
+		e.Fatalf("credentials: %d %+v", code, mine)
+	}
+	if again, _ := e.project(key, appFile); again != mine {
+		e.Errorf("the same file has other credentials now: %+v, %+v", again, mine)
+	}
+	if code := e.call("GET", e.url("BACKEND", "/api/v1/projects/current"), client(mine.ProjectID, mine.PublishableClientKey), nil, nil); code != 200 {
+		e.Errorf("the project's own key: %d", code)
+	}
+	for _, wrong := range []string{placeholderKey, strings.Repeat("a", 64)} {
+		if _, code := e.project(wrong, appFile); code != 401 {
+			e.Errorf("with the key %s: %d, want 401", wrong, code)
+		}
+	}
+	if code := e.call("POST", e.url("BACKEND", "/api/v1/internal/cron/expire-sessions"), nil, nil, nil); code != 401 {
+		e.Errorf("cron without its secret: %d, want 401", code)
+	}
+	return mine
+}
+
+// firstAnswer asks the backend with a key, over and over, until it is answered, and gives the status of that answer.
+func (e *emulator) firstAnswer(key string) <-chan int {
+	code := make(chan int, 1)
+	asking := time.NewTicker(5 * time.Millisecond)
+	e.Cleanup(asking.Stop)
+	ctx := e.Context()
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				code <- 0
+				return
+			case <-asking.C:
+			}
+			r, err := http.NewRequestWithContext(ctx, "GET", e.url("BACKEND", "/api/v1/projects/current"), nil)
+			if err != nil {
+				continue
+			}
+			for k, v := range client("internal", key) {
+				r.Header.Set(k, v)
+			}
+			if answer, err := http.DefaultClient.Do(r); err == nil {
+				answer.Body.Close()
+				code <- answer.StatusCode
+				return
+			}
+		}
+	}()
+	return code
+}
+
+// compareTrace holds a real start against the story that the actor tests tell with fakes, up to a state.
+func (e *emulator) compareTrace(golden, until string) {
+	e.Helper()
+	want, err := os.ReadFile(filepath.Join("..", "..", "actors", "testdata", golden))
 	if err != nil {
-		t.Fatal(err)
+		e.Fatal(err)
 	}
 	entries, err := tracetest.Read(strings.NewReader(e.read("messages.jsonl")))
 	if err != nil {
-		t.Fatal(err)
+		e.Fatal(err)
 	}
-	if got := tracetest.Story(entries, "fleet/default", "ready"); got != string(want) {
-		t.Errorf("the trace of the real start:\n%s\nof the fake one:\n%s", got, want)
+	got := tracetest.Story(entries, "fleet/default", until)
+	if !strings.HasPrefix(string(want), got) || got == "" {
+		e.Errorf("the trace of the real start:\n%s\nof the fake one:\n%s", got, want)
 	}
 }
 
@@ -79,9 +150,9 @@ func TestKilledQEMU(t *testing.T) {
 			t.Fatalf("death %d: pid %d after %d, %v", death, id.PID, last, err)
 		}
 		last = id.PID
-		now, code := e.project(placeholderKey, "/home/me/app/stack.config.ts")
-		if code != 200 || death > 0 && now != mine {
-			t.Errorf("death %d: %d %+v, want %+v", death, code, now, mine)
+		now := e.worksWith(e.key())
+		if death > 0 && now != mine {
+			t.Errorf("death %d: %+v, want %+v", death, now, mine)
 		}
 		mine = now
 		if err := syscall.Kill(id.PID, syscall.SIGKILL); err != nil {
@@ -97,16 +168,15 @@ func TestKilledQEMU(t *testing.T) {
 // The supervisor is killed: its VM is shut down by the next one, through ACPI, and nothing is lost.
 func TestOrphan(t *testing.T) {
 	e := newEmulator(t)
-	first := e.start("up")
-	first.Until(`^default +ready`)
-	mine, _ := e.project(placeholderKey, "/home/me/app/stack.config.ts")
+	first := e.up()
+	mine := e.worksWith(e.key())
 	first.Kill()
 	first.End()
 	second := e.start("up")
 	second.Until(`ended a VM that a former supervisor had left`)
 	second.Until(`^default +ready`)
-	if kept, code := e.project(placeholderKey, "/home/me/app/stack.config.ts"); code != 200 || kept != mine {
-		t.Errorf("%d %+v, want %+v", code, kept, mine)
+	if kept := e.worksWith(e.key()); kept != mine {
+		t.Errorf("%+v, want %+v", kept, mine)
 	}
 	e.stop(second)
 }
