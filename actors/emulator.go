@@ -68,9 +68,9 @@ func (e *emulator) Receive(c actor.Context) {
 	case *messages.SnapshotBroken:
 		e.warn(c, m.Cause.Err.Error())
 	case *messages.SnapshotGranted:
-		e.prepareFrom(c, Choice{Snapshot: m})
+		e.snapshotGranted(c, m)
 	case *messages.CaptureGranted:
-		e.notice(c, captureReason(m.Why))
+		e.notice(c, e.captureReason(m.Why))
 		e.prepareFrom(c, Choice{Capture: m})
 	case *messages.SnapshotDenied:
 		e.denied(c, m.Cause.Err)
@@ -108,7 +108,7 @@ func (e *emulator) Receive(c actor.Context) {
 	case *sealed:
 		e.sealed(c, m.err)
 	case *messages.SnapshotPublished:
-		e.sealed(c, m.Cause.Err)
+		e.snapshotPublished(c, m.Cause.Err)
 	case *confirmed:
 		e.confirmed(c, m)
 

@@ -40,11 +40,29 @@ func (e *emulator) denied(c actor.Context, err error) {
 	e.step(c, lifecycle.PrepareFailed{Err: fmt.Errorf("snapshot: %w", err)})
 }
 
-func captureReason(why string) string {
-	if why == "" {
-		return "captures a snapshot first: this start takes long, and later ones do not"
+func (e *emulator) captureReason(why string) string {
+	text := "captures a snapshot first: this start takes long, and later ones do not"
+	if e.captureOnly {
+		text = "captures a snapshot"
 	}
-	return "captures a new snapshot first: this start takes long, and later ones do not (" + why + ")"
+	if why != "" {
+		text += " (" + why + ")"
+	}
+	return text
+}
+
+func (e *emulator) snapshotGranted(c actor.Context, m *messages.SnapshotGranted) {
+	if e.captureOnly && e.machineState.State() == lifecycle.Preparing {
+		e.notice(c, "there is a snapshot already that fits this host, image and configuration")
+	}
+	e.prepareFrom(c, Choice{Snapshot: m})
+}
+
+func (e *emulator) snapshotPublished(c actor.Context, err error) {
+	if err == nil {
+		e.notice(c, fmt.Sprintf("captured the snapshot in %v", time.Since(e.since).Round(100*time.Millisecond)))
+	}
+	e.sealed(c, err)
 }
 
 // refresh needs the guest's agent: agentReady comes back to it when there is none yet.
@@ -129,8 +147,9 @@ func (e *emulator) confirm(c actor.Context) {
 
 func (e *emulator) confirmed(c actor.Context, m *confirmed) {
 	if m.err != nil {
-		e.warn(c, m.err.Error())
+		e.warn(c, m.err.Error()) // it runs all the same
 	}
+	e.step(c, lifecycle.Confirmed{})
 }
 
 // fallback tells the one warning of a resume or capture that has failed. A snapshot's failures are counted by the store.

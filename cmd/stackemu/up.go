@@ -32,6 +32,7 @@ func upCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "mount", Usage: "let the guest see the directory `DIR[:ro]`, at /host/DIR; may be given up to three times"},
 			&cli.BoolFlag{Name: "require-snapshot", Usage: "fail instead of booting from the disk (for CI)"},
+			formatFlag(),
 		},
 		Action: up,
 	}
@@ -51,6 +52,9 @@ func up(c *cli.Context) error {
 	if conf.RequireSnapshot && conf.NoSnapshot {
 		return &usage{errors.New("--require-snapshot and EMULATOR_NO_SNAPSHOT contradict each other")}
 	}
+	if err := withFormat(c, &conf); err != nil {
+		return err
+	}
 	if conf.Mounts, err = mounts(c.StringSlice("mount")); err != nil {
 		return &usage{err}
 	}
@@ -59,6 +63,21 @@ func up(c *cli.Context) error {
 		serial = files.SerialLog
 	}
 	return foreground(c, conf, &messages.StartInstance{Instance: name}, name, serial)
+}
+
+func formatFlag() cli.Flag {
+	return &cli.StringFlag{Name: "format", Usage: "the `FORMAT` of snapshots: lazy (RAM is mapped, the default where QEMU can) or mapped-ram (RAM is read)"}
+}
+
+// withFormat lets --format win over the environment.
+func withFormat(c *cli.Context, conf *config.Config) (err error) {
+	if !c.IsSet("format") {
+		return nil
+	}
+	if conf.Format, err = config.ParseFormat(c.String("format")); err != nil {
+		return &usage{err}
+	}
+	return nil
 }
 
 func mounts(dirs []string) (all []config.Mount, err error) {
@@ -204,8 +223,11 @@ func (r *runner) state(m *messages.StateChanged) {
 	for n, s := range m.Services {
 		urls[n] = view.URL{Name: s.Name, URL: s.URL}
 	}
-	r.screen.Ready(m.Instance, m.Since, urls)
+	r.screen.Ready(m.Instance, m.Since, howInWords[m.How], urls)
 }
+
+// howInWords is what the line of a ready instance says of the way there.
+var howInWords = map[string]string{lifecycle.Cold.String(): "cold boot", lifecycle.Resume.String(): "resumed"}
 
 func (r *runner) ended(m *messages.InstanceEnded) {
 	switch err := m.Cause.Err; {

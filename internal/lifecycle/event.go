@@ -28,6 +28,8 @@ type (
 	PortsOpened struct{}
 	// Healthy says that every service of the profile has answered as it should.
 	Healthy struct{}
+	// Confirmed says that this has been made known: the key is published.
+	Confirmed struct{}
 	// Saved says that the paused machine is on disk.
 	Saved struct{}
 	// SaveFailed says why it is not. The machine runs on.
@@ -68,6 +70,7 @@ func (Loaded) event()         {}
 func (Refreshed) event()      {}
 func (PortsOpened) event()    {}
 func (Healthy) event()        {}
+func (Confirmed) event()      {}
 func (Saved) event()          {}
 func (SaveFailed) event()     {}
 func (Sealed) event()         {}

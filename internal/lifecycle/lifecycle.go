@@ -28,7 +28,7 @@ const (
 	Resuming                 // QEMU is being started and loads a snapshot or session; ends when the guest runs
 	ColdBooting              // QEMU is being started and boots its disk; ends when the guest's agent has come up
 	Refreshing               // the guest gets clock, entropy, mounts and secrets; ends when the host ports are open
-	Probing                  // ends when every service is healthy
+	Probing                  // ends when every service is healthy and the key is published
 	Ready                    // every service has answered; ends with a stop, or with the machine's death
 	Saving                   // the machine is paused and written to disk; ends when that is published
 	Draining                 // a lost generation is being taken down; ends with Drained

@@ -51,8 +51,8 @@ func check(t *testing.T, got []string, want ...string) {
 var (
 	t0 = time.Unix(1_000_000, 0)
 	// The three ways, each from its start to Ready or to its end. A capture goes on to be resumed.
-	good     = []Event{Start{}, Prepared{}, MonitorUp{}, GuestUp{}, Refreshed{}, PortsOpened{}, Healthy{}}
-	warm     = []Event{Start{}, Prepared{Way: Resume, Sessions: true}, MonitorUp{}, Loaded{}, Refreshed{}, PortsOpened{}, Healthy{}}
+	good     = []Event{Start{}, Prepared{}, MonitorUp{}, GuestUp{}, Refreshed{}, PortsOpened{}, Healthy{}, Confirmed{}}
+	warm     = []Event{Start{}, Prepared{Way: Resume, Sessions: true}, MonitorUp{}, Loaded{}, Refreshed{}, PortsOpened{}, Healthy{}, Confirmed{}}
 	captured = []Event{Start{}, Prepared{Way: Capture}, MonitorUp{}, GuestUp{}, PortsOpened{}, Healthy{}, Saved{}, Died{PoweredOff: true}, Drained{}, Sealed{}}
 	errBoom  = errors.New("boom")
 )
@@ -90,14 +90,15 @@ func at(t *testing.T, s State) *Instance {
 }
 
 func TestColdStart(t *testing.T) {
-	check(t, story(New(DefaultPolicy()), t0, Start{}, Prepared{}, MonitorUp{}, GuestUp{}, GuestUp{}, Refreshed{}, PortsOpened{}, GuestUp{}, Healthy{}, GuestUp{}),
+	check(t, story(New(DefaultPolicy()), t0, Start{}, Prepared{}, MonitorUp{}, GuestUp{}, GuestUp{}, Refreshed{}, PortsOpened{}, GuestUp{}, Healthy{}, GuestUp{}, Confirmed{}),
 		"preparing", "deadline 6m0s", "prepare",
 		"cold-booting", "deadline 30s", "boot",
 		"deadline 1m40s",
 		"refreshing", "deadline 1m0s", "refresh",
 		"openports",
 		"probing", "deadline 4m0s", "probe",
-		"ready", "disarm", "confirm")
+		"confirm",
+		"ready", "disarm")
 }
 
 // A sign of life that is ahead of the monitor's first answer counts.
@@ -113,7 +114,8 @@ func TestResume(t *testing.T) {
 		"refreshing", "deadline 1m0s", "refresh",
 		"openports",
 		"probing", "deadline 45s", "probe",
-		"ready", "disarm", "confirm",
+		"confirm",
+		"ready", "disarm",
 		"saving", "deadline 1m0s", "save",
 		"deadline 5s", "shutdown quit",
 		"deadline 20s", "drain",

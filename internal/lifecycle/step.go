@@ -88,9 +88,7 @@ func (i *Instance) better(ev Event) []Effect {
 	case Refreshing:
 		return i.refreshing(ev)
 	case Probing:
-		if _, ok := ev.(Healthy); ok {
-			return i.enter(Ready, Disarm{}, Confirm{})
-		}
+		return i.probing(ev)
 	}
 	return nil
 }
@@ -141,6 +139,16 @@ func (i *Instance) refreshing(ev Event) []Effect {
 		return []Effect{OpenPorts{}}
 	case PortsOpened:
 		return i.enter(Probing, i.awaitServices(), Probe{})
+	}
+	return nil
+}
+
+func (i *Instance) probing(ev Event) []Effect {
+	switch ev.(type) {
+	case Healthy:
+		return []Effect{Confirm{}}
+	case Confirmed:
+		return i.enter(Ready, Disarm{})
 	}
 	return nil
 }

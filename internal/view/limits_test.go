@@ -74,7 +74,7 @@ func TestManyGoroutines(t *testing.T) {
 				v.Serial(name, "line")
 				v.Line(view.Info, "line")
 			}
-			v.Ready(name, 0, nil)
+			v.Ready(name, 0, "resumed", nil)
 		})
 	}
 	v.Close()

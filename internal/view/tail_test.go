@@ -78,7 +78,7 @@ func TestFollow(t *testing.T) {
 		last.Store("\x1b[31mtwo\x07")
 		settle(time.Second)
 		m.want("\na  cold-booting  took 1.0s\na  probing        3.0s\n  two")
-		v.Ready("a", 3*time.Second, nil)
+		v.Ready("a", 3*time.Second, "resumed", nil)
 		settle(time.Second)
 		before := asked.Load()
 		settle(time.Second)

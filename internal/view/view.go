@@ -166,13 +166,13 @@ func (v *View) Follow(name string, lastLine func() string) {
 	v.instance(name).console = lastLine
 }
 
-// Ready tells that an instance has become ready, since after its start, and where its services are.
-func (v *View) Ready(name string, since time.Duration, urls []URL) {
+// Ready tells that an instance has become ready, since after its start, how in a word or two, and where its services are.
+func (v *View) Ready(name string, since time.Duration, how string, urls []URL) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.enter(name, stateReady, since, "")
+	v.enter(name, stateReady, since, oneLine(how))
 	if v.live() {
-		v.permanent(v.style.good(stateLine(oneLine(name), stateReady, since, "")))
+		v.permanent(v.style.good(stateLine(oneLine(name), stateReady, since, oneLine(how))))
 	}
 	for _, line := range urlLines(urls) {
 		v.permanent(line)

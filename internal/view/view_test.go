@@ -43,7 +43,7 @@ func story(v *view.View) {
 
 func finish(v *view.View) {
 	v.Services("default", []view.Service{{Name: "dashboard", Healthy: true, Took: 16 * time.Second}})
-	v.Ready("default", 16*time.Second, []view.URL{
+	v.Ready("default", 16*time.Second, "resumed", []view.URL{
 		{Name: "dashboard", URL: "http://localhost:26700"}, {Name: "backend", URL: "http://localhost:26701"},
 	})
 	settle(65 * time.Second)
@@ -110,7 +110,7 @@ default  probing       16.1s  2 services
 warning: /dev/kvm is there but does not work: using tcg
 default  cold-booting  took 14.0s
 default  probing       took 2.1s
-default  ready         16.0s
+default  ready         16.0s  resumed
   dashboard  http://localhost:26700
   backend    http://localhost:26701
 default  ready         up 1m05s`)
@@ -122,7 +122,7 @@ default  ready         up 1m05s`)
 warning: /dev/kvm is there but does not work: using tcg
 default  cold-booting  took 14.0s
 default  probing       took 2.1s
-default  ready         16.0s
+default  ready         16.0s  resumed
   dashboard  http://localhost:26700
   backend    http://localhost:26701
 stopping
@@ -158,11 +158,11 @@ func TestReadyThenSick(t *testing.T) {
 		m := newModel(t)
 		v := view.New(m, true, true)
 		defer v.Close()
-		v.Ready("a", time.Second, nil)
+		v.Ready("a", time.Second, "resumed", nil)
 		v.Services("a", []view.Service{{Name: "backend", Note: "status 503"}})
 		settle(time.Second)
 		m.want(`
-a  ready          1.0s
+a  ready          1.0s  resumed
 a  ready         up 1.0s
   … backend  status 503`)
 	})
