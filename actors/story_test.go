@@ -258,8 +258,8 @@ func TestSaveFailsSoTheGuestIsShutDown(t *testing.T) {
 func TestCaptureOnly(t *testing.T) {
 	stage(t, &fakeWorld{warm: true}, func(p *play) {
 		for _, want := range [][]string{
-			{"preparing", "notice: slow, but works", "notice: captures a snapshot first: this start takes long, and later ones do not", "capturing", "backend healthy", "dashboard healthy", "saving", "stopped"},
-			{"preparing", "notice: slow, but works", "draining", "stopped"},
+			{"preparing", "notice: slow, but works", "notice: captures a snapshot", "capturing", "backend healthy", "dashboard healthy", "saving", "notice: captured the snapshot in 400ms", "stopped"},
+			{"preparing", "notice: slow, but works", "notice: there is a snapshot already that fits this host, image and configuration", "draining", "stopped"},
 		} {
 			p.tree.Tell(&messages.CaptureSnapshot{})
 			if end := p.end(); end.State != "stopped" || end.Cause.Err != nil {
