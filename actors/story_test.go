@@ -145,7 +145,7 @@ func TestCaptureResumeSession(t *testing.T) {
 		p.tree.Tell(&messages.StopInstances{})
 		p.end()
 		p.story("preparing", "notice: slow, but works", "notice: captures a snapshot first: this start takes long, and later ones do not",
-			"capturing", "backend healthy", "dashboard healthy", "saving",
+			"capturing", "backend healthy", "dashboard healthy", "saving", "notice: captured the snapshot in 15.4s",
 			"preparing", "resuming", "refreshing", "probing", "backend healthy", "dashboard healthy", "ready, resumed", "saving", "stopped")
 		p.forget()
 		p.up()
