@@ -44,12 +44,13 @@ func Read(r io.Reader) ([]Entry, error) {
 }
 
 // Story tells what the actor with the path to received, up to and including the message that brought it to the state
-// until. News that a service is not healthy yet depends on timing, and is left out.
+// until. News that a service is not healthy yet depends on timing, and is left out. The guest's agent may come up on either
+// side of the end of a load: it is told after it.
 func Story(entries []Entry, to, until string) string {
 	entries = slices.Clone(entries)
 	slices.SortFunc(entries, func(a, b Entry) int { return int(a.Seq) - int(b.Seq) })
 	var story strings.Builder
-	state, meanwhile := "", []string(nil)
+	state, meanwhile, early := "", []string(nil), []string(nil)
 	for _, e := range entries {
 		if e.To != to || transient(e) {
 			continue
@@ -57,6 +58,11 @@ func Story(entries []Entry, to, until string) string {
 		if e.State != state {
 			state = e.State
 			fmt.Fprintf(&story, "%s\n", state)
+			meanwhile, early = append(meanwhile, early...), nil
+		}
+		if state == "resuming" && strings.HasPrefix(e.Type, "Agent") {
+			early = append(early, line(e))
+			continue
 		}
 		if e.Next == "" {
 			meanwhile = append(meanwhile, line(e))
