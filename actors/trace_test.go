@@ -102,7 +102,7 @@ func TestTraceOfALostMachine(t *testing.T) {
 func TestTraceTellsCauses(t *testing.T) {
 	stage(t, &fakeWorld{bootFor: time.Second}, func(p *play) {
 		p.up()
-		known := map[uint64]bool{}
+		known, causes := map[uint64]bool{}, map[string]uint64{} // a message may be through before the one that caused it is
 		for line := range strings.Lines(p.messages()) {
 			var r struct {
 				Seq, Parent uint64
@@ -121,9 +121,17 @@ func TestTraceTellsCauses(t *testing.T) {
 			if strings.HasPrefix(r.To, emulatorPath+"/") && r.Type != "Started" && r.Attempt != "default-run-1" {
 				t.Errorf("attempt %q in %s", r.Attempt, line)
 			}
-			if r.Type == "AllHealthy" && !known[r.Parent] {
+			if r.Type == "AllHealthy" {
+				causes[line] = r.Parent
+			}
+		}
+		for line, parent := range causes {
+			if !known[parent] {
 				t.Errorf("no cause for %s", line)
 			}
+		}
+		if len(causes) == 0 {
+			t.Error("no AllHealthy")
 		}
 	})
 }
