@@ -3,9 +3,7 @@ package e2e
 import (
 	"context"
 	"net/http"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -177,6 +175,3 @@ func (g *guest) must(err error) {
 		g.Fatal(err)
 	}
 }
-
-var _ sync.Locker
-var _ = os.Getenv

@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stackemu/stackemu/internal/config"
+)
+
+// What must not be the same in two VMs that go on from the same moment.
+func TestTwoResumesHaveNothingInCommon(t *testing.T) {
+	e := newEmulator(t)
+	const database = `/usr/lib/postgresql/17/bin/psql -h /run/postgresql -U stack -d stack -Atc `
+	facts := map[string]func(g *guest) string{
+		"published key": func(*guest) string { return e.key() },
+		"key in the database": func(g *guest) string {
+			return g.inside(database + `"SELECT \"publishableClientKey\" FROM \"ApiKeySet\" WHERE id = $$3142e763-b230-44b5-8636-aa62f7489c26$$"`)
+		},
+		"server key": func(g *guest) string {
+			return g.sh(`sed -n s/^STACK_SECRET_SERVER_KEY=//p /run/stack-auth/rotated-secrets.env`)
+		},
+		"cron secret":            func(g *guest) string { return g.sh(`sed -n s/^CRON_SECRET=//p /run/stack-auth/rotated-secrets.env`) },
+		"/dev/urandom":           func(g *guest) string { return g.sh(`od -An -tx1 -N32 /dev/urandom`) },
+		"kernel's UUID":          func(g *guest) string { return g.sh(`cat /proc/sys/kernel/random/uuid`) },
+		"UUID from the backend":  func(*guest) string { return e.worksWith(e.key()).ProjectID },
+		"keys from the backend":  func(*guest) string { return e.worksWith(e.key()).SecretServerKey },
+		"random from PostgreSQL": func(g *guest) string { return g.inside(database + `"SELECT gen_random_uuid()"`) },
+	}
+	seen := map[string]string{}
+	for n := range 2 {
+		g := e.resumed()
+		for name, fact := range facts {
+			value := fact(g)
+			if value == "" || value == seen[name] {
+				t.Errorf("%s: %q in resume %d", name, value, n)
+			}
+			seen[name] = value
+		}
+		if value := facts["key in the database"](g); value != e.key() {
+			t.Errorf("the database has the key %s, and %s is published", value, e.key())
+		}
+		e.clockIsRight(g)
+		g.kill()
+		e.reset()
+	}
+}
+
+// clockIsRight checks that the guest's clock is within a second of ours.
+func (e *emulator) clockIsRight(g *guest) {
+	e.Helper()
+	before := time.Now()
+	seconds, err := strconv.ParseFloat(g.sh(`date +%s.%N`), 64)
+	if err != nil {
+		e.Fatal(err)
+	}
+	now := time.UnixMicro(int64(seconds * 1e6))
+	if now.Before(before.Add(-time.Second)) || now.After(time.Now().Add(time.Second)) {
+		e.Errorf("the guest's clock: %v; ours: %v", now, before)
+	}
+}
+
+// A guest sees the directories that it was given, and nothing else of the host.
+func TestMounts(t *testing.T) {
+	e := newEmulator(t)
+	dirs := t.TempDir()
+	mine, theirs := filepath.Join(dirs, "mine"), filepath.Join(dirs, "theirs")
+	for _, dir := range []string{mine, theirs} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "from-host"), []byte(dir), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dirs, "secret"), []byte("not for guests"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../secret", filepath.Join(mine, "way-out")); err != nil {
+		t.Fatal(err)
+	}
+	mounts := []config.Mount{{Dir: mine}, {Dir: theirs, ReadOnly: true}}
+	check := func(g *guest, n int) {
+		for _, dir := range []string{mine, theirs} {
+			if text := g.inside("cat /host" + dir + "/from-host"); text != dir {
+				t.Errorf("%s: the container reads %q", dir, text)
+			}
+		}
+		g.inside(fmt.Sprintf("echo written > /host%s/from-guest-%d", mine, n))
+		if text, err := os.ReadFile(filepath.Join(mine, fmt.Sprintf("from-guest-%d", n))); err != nil || string(text) != "written\n" {
+			t.Errorf("the guest wrote %q, %v", text, err)
+		}
+		if out := g.sh("touch /host" + theirs + "/x 2>&1 || true"); !strings.Contains(out, "Read-only") {
+			t.Errorf("a read-only mount: %q", out)
+		}
+		if out := g.sh("cat /host" + mine + "/way-out 2>&1 || true"); strings.Contains(out, "not for guests") {
+			t.Error("a symbolic link led out of the mount")
+		}
+		if out := g.sh("find /host -xdev -type f"); out != "" {
+			t.Errorf("besides the mounts there is: %s", out)
+		}
+	}
+	g := e.resumed(mounts...)
+	check(g, 0)
+	g.save()
+	g = e.resumed(mounts...) // the session, which was saved without them
+	check(g, 1)
+	g.kill()
+}
