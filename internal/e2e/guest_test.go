@@ -169,6 +169,18 @@ func (g *guest) inside(script string) string {
 	return g.sh("crun --cgroup-manager=disabled exec stack sh -c '" + script + "'")
 }
 
+// sql asks the stack's database.
+func (g *guest) sql(query string) string {
+	g.Helper()
+	psql := []string{"--cgroup-manager=disabled", "exec", "stack", "/usr/lib/postgresql/17/bin/psql", "-h", "/run/postgresql", "-U", "stack", "-d", "stack", "-At"}
+	out, err := g.agent.Exec(g.ctx, "/usr/bin/crun", psql, []byte(query))
+	g.must(err)
+	if out.ExitCode != 0 || len(out.Stderr) > 0 {
+		g.Fatalf("%s: exit code %d\n%s", query, out.ExitCode, out.Stderr)
+	}
+	return strings.TrimSpace(string(out.Stdout))
+}
+
 func (g *guest) must(err error) {
 	g.Helper()
 	if err != nil {

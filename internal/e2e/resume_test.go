@@ -15,11 +15,10 @@ import (
 // What must not be the same in two VMs that go on from the same moment.
 func TestTwoResumesHaveNothingInCommon(t *testing.T) {
 	e := newEmulator(t)
-	const database = `/usr/lib/postgresql/17/bin/psql -h /run/postgresql -U stack -d stack -Atc `
 	facts := map[string]func(g *guest) string{
 		"published key": func(*guest) string { return e.key() },
 		"key in the database": func(g *guest) string {
-			return g.inside(database + `"SELECT \"publishableClientKey\" FROM \"ApiKeySet\" WHERE id = $$3142e763-b230-44b5-8636-aa62f7489c26$$"`)
+			return g.sql(`SELECT "publishableClientKey" FROM "ApiKeySet" WHERE id = '3142e763-b230-44b5-8636-aa62f7489c26'`)
 		},
 		"server key": func(g *guest) string {
 			return g.sh(`sed -n s/^STACK_SECRET_SERVER_KEY=//p /run/stack-auth/rotated-secrets.env`)
@@ -29,7 +28,7 @@ func TestTwoResumesHaveNothingInCommon(t *testing.T) {
 		"kernel's UUID":          func(g *guest) string { return g.sh(`cat /proc/sys/kernel/random/uuid`) },
 		"UUID from the backend":  func(*guest) string { return e.worksWith(e.key()).ProjectID },
 		"keys from the backend":  func(*guest) string { return e.worksWith(e.key()).SecretServerKey },
-		"random from PostgreSQL": func(g *guest) string { return g.inside(database + `"SELECT gen_random_uuid()"`) },
+		"random from PostgreSQL": func(g *guest) string { return g.sql(`SELECT gen_random_uuid()`) },
 	}
 	seen := map[string]string{}
 	for n := range 2 {

@@ -42,8 +42,8 @@ func (q *Conn) Unplug(ctx context.Context, id string) error {
 	return nil
 }
 
-// unplug asks until the device is gone. An event is a hint to ask again: of a device that is gone QEMU says so, also where
-// its event was dropped.
+// unplug asks the guest until the device is gone. It asks no oftener than it must: a guest that has been asked twice may
+// act on the second request when there is another device in that place.
 func (q *Conn) unplug(ctx context.Context, id string) error {
 	deleted, stop := q.watch("DEVICE_DELETED")
 	defer stop()
@@ -55,16 +55,31 @@ func (q *Conn) unplug(ctx context.Context, id string) error {
 		if gone, err := q.requestUnplug(ctx, id); gone || err != nil {
 			return err
 		}
+		if gone, err := q.awaitUnplug(ctx, id, deleted, refused, retry.C); gone || err != nil {
+			return err
+		}
+	}
+}
+
+// awaitUnplug returns false when it is time to ask again: QEMU drops events that come fast, and says of a device that is gone
+// that it does not know it.
+func (q *Conn) awaitUnplug(ctx context.Context, id string, deleted, refused <-chan Event, retry <-chan time.Time) (gone bool, err error) {
+	for {
 		select {
-		case <-deleted:
+		case e := <-deleted:
+			if e.Data["device"] == id { // others are parts of devices, and devices that went before
+				return true, nil
+			}
 		case e := <-refused:
 			if e.Data["device"] == id {
-				return &UnplugError{id}
+				return false, &UnplugError{id}
 			}
-		case <-retry.C:
+		case <-retry:
+			return false, nil
 		case <-q.ended:
+			return false, nil // asking gives the error
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return false, context.Cause(ctx)
 		}
 	}
 }
