@@ -52,8 +52,13 @@ func (e *emulator) config() config.Config {
 // resumed is the default instance, resumed from the shared snapshot or its own session, brought up to date and open.
 func (e *emulator) resumed(mounts ...config.Mount) *guest {
 	e.Helper()
+	return e.resumedWith(func(c *config.Config) { c.Mounts = mounts })
+}
+
+func (e *emulator) resumedWith(change func(*config.Config)) *guest {
+	e.Helper()
 	g, c := e.guest(), e.config()
-	c.Mounts = mounts
+	change(&c)
 	survey := g.open(c)
 	var choice instance.Choice
 	if survey.Want != nil {
