@@ -61,7 +61,9 @@ e2e: setup-test bin/stackemu ## run the end-to-end tests on the reference image 
 	STACKEMU_REQUIRE_QEMU=1 STACKEMU_E2E_IMAGE="$(E2E_IMAGE)" STACKEMU_E2E_BIN="$(CURDIR)/bin/stackemu" \
 		$(GO) test -count=1 -v -timeout 30m ./internal/e2e/...
 
-bench: setup bin/stackemu ## run the benchmarks
+bench: setup bin/stackemu ## measure how fast instances start, next to QEMU alone; then run the Go benchmarks
+	@[[ -e "$(IMAGE)" ]] || bin/stackemu image build
+	bin/stackemu bench $(ARGS)
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
 
 lint: setup-build $(TOOLS) $(STATICCHECK) ## gofmt, vet, staticcheck, the layering rules, and the cross-compiles

@@ -132,7 +132,7 @@ func search(ctx context.Context, snapshots *snapshot.Store, want *messages.WantS
 	reserve := snapshots.Replace
 	if !want.Force {
 		reserve = snapshots.Reserve
-		held, err := snapshots.Find(want.Parts)
+		held, err := snapshots.FindContext(ctx, want.Parts)
 		if err == nil {
 			return &found{held: held}
 		}

@@ -18,6 +18,7 @@ func captureCommand() *cli.Command {
 			"there is no snapshot that fits this host, image and configuration.\n\nExample: stackemu capture --force",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "force", Usage: "capture a new snapshot even if there is one"},
+			formatFlag(),
 		},
 		Action: capture,
 	}
@@ -30,6 +31,9 @@ func capture(c *cli.Context) error {
 	conf, err := config.FromEnv(os.LookupEnv)
 	if err != nil {
 		return &usage{err}
+	}
+	if err := withFormat(c, &conf); err != nil {
+		return err
 	}
 	conf.ForceCapture = conf.ForceCapture || c.Bool("force")
 	conf.NoSnapshot = false

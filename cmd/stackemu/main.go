@@ -34,7 +34,7 @@ func run(args []string) int {
 			&cli.StringFlag{Name: "log-level", Value: "warn", Usage: "what to log: `LEVEL` is trace (every message between actors), debug, info, warn or error"},
 			&cli.StringFlag{Name: "log-format", Value: "console", Usage: "how to log: `FORMAT` is console or json"},
 		},
-		Commands:       []*cli.Command{upCommand(), captureCommand(), resetCommand(), imageCommand()},
+		Commands:       []*cli.Command{upCommand(), captureCommand(), resetCommand(), imageCommand(), snapshotCommand(), benchCommand()},
 		ExitErrHandler: func(*cli.Context, error) {}, // the exit code is this function's affair
 		OnUsageError:   usageError,
 		Action: func(c *cli.Context) error {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,7 +34,20 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(code)
 	}
-	testscript.Main(m, map[string]func(){"stackemu": main})
+	testscript.Main(leakless{m}, map[string]func(){"stackemu": main})
+}
+
+// leakless are tests that leave no goroutine.
+type leakless struct{ *testing.M }
+
+func (m leakless) Run() int {
+	code := m.M.Run()
+	http.DefaultClient.CloseIdleConnections()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func TestScripts(t *testing.T) {
@@ -52,13 +66,17 @@ type emulator struct {
 	home string
 	env  []string
 	port map[string]int
+	qemu *qemu.Binary
 }
 
 func newEmulator(t *testing.T, s qemutest.Script) *emulator {
 	t.Helper()
 	e := &emulator{T: t, home: t.TempDir(), port: map[string]int{"DASHBOARD": freePort(t), "BACKEND": freePort(t)}}
 	b := qemutest.Binary(t, s)
-	e.env = append(os.Environ(), "STACKEMU_TEST_RUN=1", "STACK_EMULATOR_HOME="+e.home, "EMULATOR_ARCH=amd64", "QEMU_IMG="+b.Img, "QEMU_SYSTEM_X86_64="+b.Path)
+	e.qemu = b
+	e.env = append(os.Environ(), "STACKEMU_TEST_RUN=1",
+		"GORACE=atexit_sleep_ms=0", // the race detector would hold every exit up for a second
+		"STACK_EMULATOR_HOME="+e.home, "EMULATOR_ARCH=amd64", "EMULATOR_RAM=512", "QEMU_IMG="+b.Img, "QEMU_SYSTEM_X86_64="+b.Path)
 	for name, port := range e.port {
 		e.env = append(e.env, fmt.Sprintf("EMULATOR_%s_PORT=%d", name, port))
 	}
@@ -92,6 +110,79 @@ func (e *emulator) start(args ...string) *clitest.Command {
 		e.Fatal(err)
 	}
 	return clitest.Start(e, time.Minute, e.env, self, args...)
+}
+
+// up starts the instance and waits until it is ready.
+func (e *emulator) up(args ...string) *clitest.Command {
+	e.Helper()
+	c := e.start(append([]string{"up"}, args...)...)
+	c.Until(`^default +ready`)
+	return c
+}
+
+// stop stops it with Ctrl-C, as it should be.
+func (e *emulator) stop(c *clitest.Command) {
+	e.Helper()
+	c.Interrupt()
+	if code := c.End(); code != 0 {
+		e.Errorf("exit code %d: %s\n%s", code, c.Stderr(), c.Stdout())
+	}
+	e.nothingLeft()
+}
+
+// run runs a command to its end, which has to be this exit code.
+func (e *emulator) run(want int, args ...string) *clitest.Command {
+	e.Helper()
+	c := e.start(args...)
+	if code := c.End(); code != want {
+		e.Errorf("%q: exit code %d, want %d: %s\n%s", args, code, want, c.Stderr(), c.Stdout())
+	}
+	return c
+}
+
+// says checks what a command has written to its standard output, in this order.
+func (e *emulator) says(c *clitest.Command, patterns ...string) {
+	e.Helper()
+	rest := c.Stdout()
+	for _, p := range patterns {
+		at := regexp.MustCompile("(?m)" + p).FindStringIndex(rest)
+		if at == nil {
+			e.Errorf("no %q, or not where it should be, in\n%s", p, c.Stdout())
+			return
+		}
+		rest = rest[at[1]:]
+	}
+}
+
+// saysNot checks what it has not.
+func (e *emulator) saysNot(c *clitest.Command, patterns ...string) {
+	e.Helper()
+	for _, p := range patterns {
+		if regexp.MustCompile("(?m)" + p).MatchString(c.Stdout()) {
+			e.Errorf("%q is in\n%s", p, c.Stdout())
+		}
+	}
+}
+
+// saysOnce checks that something is said, and not again.
+func (e *emulator) saysOnce(c *clitest.Command, word string) {
+	e.Helper()
+	if n := strings.Count(c.Stdout(), word); n != 1 {
+		e.Errorf("%q is %d times in\n%s", word, n, c.Stdout())
+	}
+}
+
+// complains checks what a command has written to its standard error.
+func (e *emulator) complains(c *clitest.Command, pattern string) {
+	e.Helper()
+	if !regexp.MustCompile("(?m)" + pattern).MatchString(c.Stderr()) {
+		e.Errorf("no %q in %s", pattern, c.Stderr())
+	}
+}
+
+// file is the path of something in the home.
+func (e *emulator) file(name ...string) string {
+	return filepath.Join(append([]string{e.home}, name...)...)
 }
 
 // qemuPID is the pid of the VM, as the instance's file has it.
@@ -133,37 +224,28 @@ func (e *emulator) get(service, path string) (int, string) {
 }
 
 // healthy is a VM that does what it should. It claims to run under any accelerator, so that no test waits for a broken one.
-var healthy = qemutest.Script{Accels: []qemu.Accel{qemu.KVM, qemu.HVF, qemu.TCG}, Agent: &qemutest.Agent{}, HTTP: &qemutest.HTTP{After: 100 * time.Millisecond, Body: "well"}}
+var healthy = qemutest.Script{Accels: []qemu.Accel{qemu.KVM, qemu.HVF, qemu.TCG}, Agent: &qemutest.Agent{},
+	Guest: &qemutest.Guest{}, HTTP: &qemutest.HTTP{After: 100 * time.Millisecond, Body: "well"}}
 
 func TestUpAndCtrlC(t *testing.T) {
 	e := newEmulator(t, healthy)
-	c := e.start("up")
-	c.Until(`ready`)
+	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1")
+	c := e.up()
 	if code, body := e.get("BACKEND", "/"); code != 200 || body != "well" {
 		t.Errorf("got %d %s", code, body)
 	}
-	c.Interrupt()
-	if code := c.End(); code != 0 {
-		t.Errorf("exit code %d: %s", code, c.Stderr())
-	}
-	for n, want := range []string{"preparing", "cold-booting", "probing"} {
-		if !strings.Contains(c.Stdout(), want) {
-			t.Errorf("line %d: no %q in\n%s", n, want, c.Stdout())
-		}
-	}
-	for _, want := range []string{fmt.Sprintf("http://localhost:%d", e.port["DASHBOARD"]), fmt.Sprintf("http://localhost:%d", e.port["BACKEND"]), "stopped"} {
-		if !strings.Contains(c.Stdout(), want) {
-			t.Errorf("no %q in\n%s", want, c.Stdout())
-		}
-	}
-	e.nothingLeft()
+	e.stop(c)
+	e.says(c, "preparing", "cold-booting", "probing", "ready",
+		fmt.Sprintf("http://localhost:%d", e.port["DASHBOARD"]), fmt.Sprintf("http://localhost:%d", e.port["BACKEND"]), "stopped")
+	e.saysNot(c, "capturing", "resuming", "warning")
 }
 
 func TestSecondCtrlCDoesNotWait(t *testing.T) {
 	s := healthy
 	s.Agent = &qemutest.Agent{IgnoreShutdown: true}
-	s.Monitor = qemutest.Monitor{IgnorePowerdown: true, IgnoreQuit: true}
+	s.Monitor = qemutest.Monitor{IgnorePowerdown: true, IgnoreQuit: true, Migration: qemutest.Migration{SaveError: "no session"}}
 	e := newEmulator(t, s)
+	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1")
 	c := e.start("up")
 	c.Until(`ready`)
 	c.Interrupt()

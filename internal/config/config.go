@@ -13,6 +13,7 @@ import (
 
 	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/internal/profile"
+	"github.com/stackemu/stackemu/internal/snapshot"
 )
 
 // Config is what the environment says, with defaults filled in.
@@ -34,6 +35,8 @@ type Config struct {
 	NoSnapshot   bool // EMULATOR_NO_SNAPSHOT: always boot from the disk
 	NoRotation   bool // EMULATOR_NO_ROTATION: keep the public placeholder secrets
 	ForceCapture bool // EMULATOR_FORCE_CAPTURE: take a new snapshot even if there is one
+
+	Format snapshot.Format // EMULATOR_SNAPSHOT_FORMAT, or --format: of snapshots; "" for the best that QEMU has
 
 	RequireSnapshot bool    // --require-snapshot: a start that cannot be a resume fails
 	Mounts          []Mount // --mount
@@ -99,6 +102,7 @@ func FromEnv(lookup func(string) (string, bool)) (Config, error) {
 		NoSnapshot:           env.flag("EMULATOR_NO_SNAPSHOT"),
 		NoRotation:           env.flag("EMULATOR_NO_ROTATION"),
 		ForceCapture:         env.flag("EMULATOR_FORCE_CAPTURE"),
+		Format:               env.format("EMULATOR_SNAPSHOT_FORMAT"),
 	}
 	c.PortPrefix = env.number("NEXT_PUBLIC_STACK_PORT_PREFIX", profile.DefaultPrefix, minPrefix, maxPrefix)
 	c.PortPrefix = env.number("PORT_PREFIX", c.PortPrefix, minPrefix, maxPrefix)

@@ -73,6 +73,7 @@ func TestGoodValues(t *testing.T) {
 			func(c *config.Config) { c.ReadyTimeout, c.SnapshotReadyTimeout = 10*time.Minute, 90*time.Second }},
 		{"switches on", map[string]string{"EMULATOR_NO_SNAPSHOT": "1", "EMULATOR_NO_ROTATION": "TRUE", "EMULATOR_FORCE_CAPTURE": "yes"},
 			func(c *config.Config) { c.NoSnapshot, c.NoRotation, c.ForceCapture = true, true, true }},
+		{"snapshot format", map[string]string{"EMULATOR_SNAPSHOT_FORMAT": "mapped-ram"}, func(c *config.Config) { c.Format = "mapped-ram" }},
 		{"switches off", map[string]string{"EMULATOR_NO_SNAPSHOT": "0", "EMULATOR_NO_ROTATION": "false", "EMULATOR_FORCE_CAPTURE": "off"},
 			func(*config.Config) {}},
 	} {

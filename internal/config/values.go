@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/stackemu/stackemu/internal/snapshot"
 )
 
 // ValueError tells that a variable has a value that is not allowed.
@@ -110,6 +112,38 @@ func (r *reader) arch(variable, otherwise string) string {
 	}
 	r.reject(variable, value, "amd64 (or x86_64), arm64 (or aarch64)")
 	return otherwise
+}
+
+// allowedFormats is what a snapshot format may be, in words.
+const allowedFormats = string(snapshot.Lazy + ", " + snapshot.MappedRAM)
+
+func (r *reader) format(variable string) snapshot.Format {
+	value, ok := r.get(variable)
+	if !ok {
+		return ""
+	}
+	f, ok := parseFormat(value)
+	if !ok {
+		r.reject(variable, value, allowedFormats)
+	}
+	return f
+}
+
+// ParseFormat reads the value of --format. The error is the user's to mend.
+func ParseFormat(value string) (snapshot.Format, error) {
+	f, ok := parseFormat(value)
+	if !ok {
+		return "", fmt.Errorf("--format=%q is not allowed; allowed: %s", value, allowedFormats)
+	}
+	return f, nil
+}
+
+func parseFormat(value string) (snapshot.Format, bool) {
+	switch f := snapshot.Format(value); f {
+	case snapshot.Lazy, snapshot.MappedRAM:
+		return f, true
+	}
+	return "", false
 }
 
 // path is an absolute path; a relative one counts from the working directory of now.

@@ -110,3 +110,45 @@ func TestMounts(t *testing.T) {
 	check(g, 1)
 	g.kill()
 }
+
+// An image that was built elsewhere has none of our tools but the contract's.
+func TestRefreshWithoutOurTools(t *testing.T) {
+	e := newEmulator(t)
+	dir := t.TempDir()
+	g := e.resumed(config.Mount{Dir: dir})
+	g.sh("cd /usr/local/bin && mv stackguest tools && ln -sf tools trigger-fast-rotate")
+	g.sh("umount /host" + dir + " && date -s @1000000000")
+	g.sql(`UPDATE "ApiKeySet" SET "publishableClientKey" = 'old' WHERE id = '3142e763-b230-44b5-8636-aa62f7489c26'`)
+	_, err := g.boot.Refresh(g.ctx, g.agent)
+	g.must(err)
+	e.clockIsRight(g)
+	g.inside("touch /host" + dir + "/from-guest")
+	if _, err := os.Stat(filepath.Join(dir, "from-guest")); err != nil {
+		t.Error(err)
+	}
+	g.healthy()
+	e.worksWith(e.key())
+	g.kill()
+}
+
+// With rotation switched off everybody knows the secrets, and the user is told.
+func TestNoRotation(t *testing.T) {
+	e := newEmulator(t)
+	c := e.up("EMULATOR_NO_ROTATION=1")
+	if !strings.Contains(c.Stdout(), "THE SECRETS OF THIS INSTANCE ARE THE PUBLIC ONES") {
+		t.Error("no warning")
+	}
+	if _, code := e.project(placeholderKey, appFile); code != 200 {
+		t.Errorf("the placeholder key: %d", code)
+	}
+	if key := e.read("internal-pck"); key != "" {
+		t.Errorf("a key is published: %s", key)
+	}
+	e.stop(c)
+	again := e.up() // of its session, which has public secrets
+	if _, code := e.project(placeholderKey, appFile); code != 401 {
+		t.Errorf("the placeholder key after a start with rotation: %d", code)
+	}
+	e.worksWith(e.key())
+	e.stop(again)
+}

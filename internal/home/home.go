@@ -2,6 +2,7 @@
 // Below $STACK_EMULATOR_HOME there are:
 //
 //	images/stack-emulator-<arch>.qcow2      the image, and next to it its sidecar (.json) and its lock
+//	images/stack-emulator-<arch>.savevm.*   links to the captured VM, where it is of the mapped-ram format
 //	snapshots/<key>/                        captured VMs
 //	run/<instance>/                         one folder per instance; the default instance's is run/vm
 //
@@ -14,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Home is the set of folders that all instances share. The paths are as they were given: absolute ones are the
@@ -52,6 +54,10 @@ type Image struct {
 	Disk    string // the qcow2 file, read-only once it is there
 	Sidecar string // JSON: source, digest, size, profile
 	Lock    string // held by who writes the image
+
+	// The names that the product's own tools have for what is captured from the image: RAM and devices, packed, the same
+	// unpacked, and, which those tools do without, the disk as it was at that moment.
+	Savevm, SavevmRaw, SavevmDisk string
 }
 
 // Image is where the image for arch (amd64, arm64) is.
@@ -61,7 +67,9 @@ func (h Home) Image(arch string) Image {
 
 // ImageAt names the files that belong to an image at another place.
 func ImageAt(disk string) Image {
-	return Image{Disk: disk, Sidecar: disk + ".json", Lock: disk + ".lock"}
+	savevm := strings.TrimSuffix(disk, ".qcow2") + ".savevm"
+	return Image{Disk: disk, Sidecar: disk + ".json", Lock: disk + ".lock",
+		Savevm: savevm + ".zst", SavevmRaw: savevm + ".raw", SavevmDisk: savevm + ".disk.qcow2"}
 }
 
 // placeholderSize is what the product's tools use for the disks that only the build needs.

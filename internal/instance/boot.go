@@ -47,10 +47,10 @@ type Boot struct {
 	process *qemu.Process
 	closing sync.Once
 
-	state   string          // the file with the devices, to load or to save
-	session *session        // not nil when it goes on from one
-	kept    *snapshot.Files // what is captured
-	fresh   bool            // its disk may be thrown away yet
+	load    func(context.Context, *qmp.Conn) error // brings what it resumes into QEMU
+	session *session                               // not nil when it goes on from one
+	kept    *snapshot.Files                        // what is captured
+	fresh   bool                                   // its disk may be thrown away yet
 	secrets map[string]string
 	tools   bool // the guest has ours
 	plugged bool // its mounts are in the machine
@@ -67,7 +67,7 @@ type socket struct {
 func (b *Boot) Services() []profile.Service { return b.profile.Services }
 
 // Sessions tells whether a stop can save what the machine has become.
-func (b *Boot) Sessions() bool { return b.sessions }
+func (b *Boot) Sessions() bool { return b.sessionFormat() != "" }
 
 // Launch starts QEMU and notes whose process it is.
 func (b *Boot) Launch() (*qemu.Process, error) {

@@ -35,14 +35,14 @@ func (b *Boot) freshDisk(ctx context.Context) error {
 	if err := keepName(image, b.files.Base); err != nil {
 		return err
 	}
-	return errors.Join(b.overlayOn(ctx, b.files.Base), b.blankRAM(b.files.RAM, false))
+	return errors.Join(b.overlayOn(ctx, b.files.Base), b.blankRAM())
 }
 
-// resume makes an overlay on the disk layer of a snapshot, whose RAM is mapped privately.
+// resume makes an overlay on the disk layer of a snapshot.
 func (b *Boot) resume(ctx context.Context, from snapshot.Files) error {
-	b.Way, b.state = Resume, from.State
-	b.wiring.Incoming = qemu.IncomingSnapshot
-	b.layout.RAMFile = from.RAM
+	b.Way = Resume
+	b.resumeFrom(b.format(), from)
+	b.nameSnapshot()
 	if err := errors.Join(keepName(from.Base, b.files.Base), keepName(from.Disk, b.files.Layer)); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (b *Boot) ownDisk(ctx context.Context) error {
 	if ok || err != nil {
 		return err
 	}
-	return b.blankRAM(b.files.RAM, false)
+	return b.blankRAM()
 }
 
 // checkDisk sees that the chain of the instance's disk is whole, and tells when the image has moved on without it.
@@ -96,7 +96,8 @@ func (b *Boot) checkDisk() error {
 
 // capture makes the disk layer and the RAM that become the snapshot. Nobody needs them after a crash of the host.
 func (b *Boot) capture(ctx context.Context, into snapshot.Files) error {
-	b.Way, b.kept, b.state = Capture, &into, into.State
+	b.Way, b.kept = Capture, &into
+	b.nameSnapshot()
 	image := b.home.Image(b.config.Arch).Disk
 	if _, err := qemu.CheckImage(image); err != nil {
 		return fmt.Errorf("image: %w", err)
@@ -108,15 +109,24 @@ func (b *Boot) capture(ctx context.Context, into snapshot.Files) error {
 		return fmt.Errorf("disk: %w", err)
 	}
 	b.wiring.Disk, b.wiring.NoFlush = into.Disk, true
-	return b.blankRAM(into.RAM, true)
+	if b.parts.Format != snapshot.Lazy {
+		return nil // anonymous RAM: of a hole, QEMU would make pages in memory only to see that they are zeros
+	}
+	return b.holeAsRAM(into.RAM, true)
 }
 
-// blankRAM keeps the guest's RAM on a file of its own that is one hole. Unshared, the file stays one: what the guest writes
-// is in memory only, and can be told from what it has not written (qemu/ram).
-func (b *Boot) blankRAM(path string, share bool) error {
-	if !share && !b.sessions {
-		return nil // nobody will ask: anonymous memory does
+// blankRAM makes the RAM of a cold boot, for the session that it may become: on a hole, whose private pages can be told from
+// what the guest has not written, or anonymous.
+func (b *Boot) blankRAM() error {
+	if b.parts.Format == snapshot.MappedRAM || !b.pages {
+		return nil
 	}
+	return b.holeAsRAM(b.files.RAM, false)
+}
+
+// holeAsRAM keeps the guest's RAM on a file of its own that is one hole. Unshared, the file stays one: what the guest writes
+// is in memory only.
+func (b *Boot) holeAsRAM(path string, share bool) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err == nil {
 		err = errors.Join(f.Truncate(int64(b.layout.RAMMiB)<<20), f.Close())
@@ -143,12 +153,13 @@ func keepName(file, name string) error {
 	return nil
 }
 
-// commit makes a fresh disk the instance's own, before anybody can be told that something was stored on it.
+// commit makes a fresh disk the instance's own, before anybody can be told that something was stored on it. It keeps its first
+// name until the next start: QEMU opens it by that once more when the machine is saved.
 func (b *Boot) commit() error {
 	if !b.fresh {
 		return nil
 	}
-	if err := os.Rename(b.files.FreshDisk, b.files.Disk); err != nil {
+	if err := os.Link(b.files.FreshDisk, b.files.Disk); err != nil {
 		return fmt.Errorf("disk: %w", err)
 	}
 	b.fresh = false

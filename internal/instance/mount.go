@@ -64,7 +64,7 @@ func (b *Boot) unmount(ctx context.Context, g *qga.Client) error {
 	for _, m := range b.guestMounts() {
 		args = append(args, m.Path)
 	}
-	return run(ctx, g, "/bin/umount", args...)
+	return run(ctx, g, nil, "/bin/umount", args...)
 }
 
 // unplug takes them away from the machine.

@@ -44,8 +44,13 @@ func (i *Instance) Prepare(ctx context.Context, choice Choice) (*Boot, error) {
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
+	if b.config.NoRotation && b.Way != Capture {
+		b.Notes = append(b.Notes, publicSecrets)
+	}
 	return b, nil
 }
+
+const publicSecrets = "EMULATOR_NO_ROTATION is set: THE SECRETS OF THIS INSTANCE ARE THE PUBLIC ONES of its image, and its ports answer at once"
 
 // permitted keeps to the user's wish to never boot from the disk.
 func (b *Boot) permitted(context.Context) error {

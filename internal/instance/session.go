@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -26,21 +25,52 @@ import (
 // has one of three names. session.new is being saved; session can be resumed, once; session.live has been, and holds the RAM
 // file that a VM has mapped. Only the rename from one to the next changes what a later start may do.
 //
-// RAM is saved by writing the pages that the guest has changed over a copy of the file that they were changed from: the
-// snapshot's, which stays as it is, or an earlier session's or a cold boot's, which nobody else uses and which is taken over.
+// How a session is saved follows from the RAM that the machine has (docs/decisions/0008). Where that is a private mapping of a
+// file, the pages that the guest has changed are written over a copy of the file that they were changed from: the snapshot's,
+// which stays as it is, or an earlier session's or a cold boot's, which nobody else uses and which is taken over. Anonymous
+// RAM is QEMU's to write, all of it that is not zero: the mapped-ram format.
 
 const (
-	sessionRAM      = "ram.img"
-	sessionState    = "device.state"
+	sessionRAM      = "ram.img"      // of pages
+	sessionState    = "device.state" // of pages
+	sessionSavevm   = "savevm.raw"   // of mapped-ram
 	sessionManifest = "manifest.json"
 	sessionVersion  = 1
 )
 
-// savesSessions tells whether this system lets a supervisor see which pages its VM has changed (qemu/ram).
-const savesSessions = runtime.GOOS == "linux"
+// savesPages tells whether this system lets a supervisor see which pages its VM has changed (qemu/ram).
+const savesPages = runtime.GOOS == "linux"
+
+// sessionFormat is how this run's session is saved: [snapshot.Lazy] as changed pages, [snapshot.MappedRAM] by QEMU, "" not
+// at all.
+func (b *Boot) sessionFormat() snapshot.Format {
+	switch private := b.layout.RAMFile != ""; {
+	case b.Way == Capture:
+	case private && b.pages:
+		return snapshot.Lazy
+	case !private && b.caps.Mapped():
+		return snapshot.MappedRAM
+	}
+	return ""
+}
+
+// sessionWay is the way to save and load sessions of a format.
+func (b *Boot) sessionWay(f snapshot.Format) format {
+	if f == snapshot.MappedRAM {
+		return mapped{b.layout.CPUs}
+	}
+	return pages{b}
+}
+
+func filesOfSession(dir string) snapshot.Files {
+	return snapshot.Files{RAM: filepath.Join(dir, sessionRAM), State: filepath.Join(dir, sessionState), Savevm: filepath.Join(dir, sessionSavevm)}
+}
 
 // session is a saved session that a run goes on from.
-type session struct{ files sessionFiles }
+type session struct {
+	files  sessionFiles
+	mapped bool // its RAM is
+}
 
 // sessionFiles are the three names of a session's directory.
 type sessionFiles struct{ saved, fresh, live string }
@@ -50,10 +80,26 @@ type sessionRecord struct {
 	Version int            `json:"version"`
 	Parts   snapshot.Parts `json:"parts"` // without the image: the disk is the instance's own
 	Saved   time.Time      `json:"saved"`
-	RAM     stamp          `json:"ram"`
-	State   stamp          `json:"state"`
-	Digest  string         `json:"stateSHA256"`
+	RAM     stamp          `json:"ram,omitzero"`
+	State   stamp          `json:"state,omitzero"`
+	Digest  string         `json:"stateSHA256,omitempty"`
+	Savevm  stamp          `json:"savevm,omitzero"`
 	Disk    stamp          `json:"disk"` // as it was then: a disk that has gone on without the session must not be under it
+}
+
+// stamped is a file and its stamp in the manifest.
+type stamped struct {
+	path  string
+	stamp *stamp
+}
+
+// stamps are the files that the session in dir consists of.
+func (r *sessionRecord) stamps(dir, disk string) []stamped {
+	files := filesOfSession(dir)
+	if r.Parts.Format == snapshot.MappedRAM {
+		return []stamped{{files.Savevm, &r.Savevm}, {disk, &r.Disk}}
+	}
+	return []stamped{{files.RAM, &r.RAM}, {files.State, &r.State}, {disk, &r.Disk}}
 }
 
 // stamp is what tells a file from itself at another time.
@@ -77,7 +123,7 @@ func (b *Boot) resumeSession(context.Context) (bool, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return false, ignoreMissing(err)
 	}
-	why := b.unfit(dir)
+	record, why := b.readSession(dir)
 	if b.cold && why == nil {
 		why = errors.New("it has failed, or booting from the disk is asked for")
 	}
@@ -89,10 +135,8 @@ func (b *Boot) resumeSession(context.Context) (bool, error) {
 		b.Notes = append(b.Notes, fmt.Sprintf("the saved session is not used and was set aside as %s: %v; no data on the disk is lost", filepath.Base(aside), why))
 		return false, b.forgetBroken()
 	}
-	b.Way, b.state = Resume, filepath.Join(dir, sessionState)
-	b.session = &session{sessionFiles{dir, b.files.SessionNew, b.files.SessionLive}}
-	b.wiring.Incoming = qemu.IncomingSession
-	b.layout.RAMFile = filepath.Join(dir, sessionRAM)
+	b.resumeFrom(b.sessionWay(record.Parts.Format), filesOfSession(dir))
+	b.session = &session{sessionFiles{dir, b.files.SessionNew, b.files.SessionLive}, b.layout.RAMFile != ""}
 	return true, nil
 }
 
@@ -110,41 +154,40 @@ func (b *Boot) forgetBroken() error {
 	return nil
 }
 
-// unfit says why a session cannot be resumed; nil if it can.
-func (b *Boot) unfit(dir string) error {
-	var record sessionRecord
+// readSession reads what a session is, and why it cannot be resumed; nil if it can.
+func (b *Boot) readSession(dir string) (record sessionRecord, unfit error) {
 	text, err := os.ReadFile(filepath.Join(dir, sessionManifest))
 	if err == nil {
 		err = json.Unmarshal(text, &record)
 	}
 	if err != nil {
-		return err
+		return record, err
 	}
 	if record.Version != sessionVersion {
-		return fmt.Errorf("it has version %d, not %d", record.Version, sessionVersion)
+		return record, fmt.Errorf("it has version %d, not %d", record.Version, sessionVersion)
 	}
-	if diff := record.Parts.Diff(b.sessionParts()); diff != "" {
-		return errors.New(diff)
+	if diff := record.Parts.Diff(b.sessionParts(record.Parts.Format)); diff != "" {
+		return record, errors.New(diff)
 	}
-	for _, f := range []struct {
-		path string
-		want stamp
-	}{
-		{filepath.Join(dir, sessionRAM), record.RAM}, {filepath.Join(dir, sessionState), record.State}, {b.files.Disk, record.Disk},
-	} {
-		if now, err := stampOf(f.path); err != nil || now != f.want {
-			return errors.Join(fmt.Errorf("%s has changed since", filepath.Base(f.path)), err)
+	for _, f := range record.stamps(dir, b.files.Disk) {
+		if now, err := stampOf(f.path); err != nil || now != *f.stamp {
+			return record, errors.Join(fmt.Errorf("%s has changed since", filepath.Base(f.path)), err)
 		}
 	}
-	if digest, err := digestOf(filepath.Join(dir, sessionState)); err != nil || digest != record.Digest {
-		return errors.Join(errors.New(sessionState+" is damaged"), err)
+	if record.Parts.Format == snapshot.MappedRAM {
+		return record, nil
 	}
-	return nil
+	if digest, err := digestOf(filepath.Join(dir, sessionState)); err != nil || digest != record.Digest {
+		return record, errors.Join(errors.New(sessionState+" is damaged"), err)
+	}
+	return record, nil
 }
 
-func (b *Boot) sessionParts() snapshot.Parts {
+// sessionParts is all that decides whether a session of a format loads here. The user's wish for a format of snapshots does
+// not: a session that is there is resumed as it was saved.
+func (b *Boot) sessionParts(f snapshot.Format) snapshot.Parts {
 	parts := b.parts
-	parts.ImageDigest = ""
+	parts.ImageDigest, parts.Format = "", f
 	parts.Layout.RAMFile, parts.Layout.RAMShare = "", false
 	return parts
 }
@@ -157,10 +200,13 @@ func (s *session) claim() error {
 	if err := os.Rename(s.files.saved, s.files.live); err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
+	if !s.mapped {
+		_ = os.RemoveAll(s.files.live) // as large as the guest's RAM, and of no use any more; the next start tries again
+	}
 	return syncDir(filepath.Dir(s.files.saved))
 }
 
-// saveSession writes devices and RAM of the paused machine into session.new.
+// saveSession writes devices and RAM of the paused machine into session.new. The stop waits for it: nobody else could.
 func (b *Boot) saveSession(ctx context.Context, m *qmp.Conn) error {
 	dir := b.files.SessionNew
 	if err := os.RemoveAll(dir); err != nil {
@@ -169,13 +215,7 @@ func (b *Boot) saveSession(ctx context.Context, m *qmp.Conn) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
-	if err := m.SaveDevices(ctx, filepath.Join(dir, sessionState)); err != nil {
-		return err
-	}
-	if err := b.saveRAM(ctx, filepath.Join(dir, sessionRAM)); err != nil {
-		return fmt.Errorf("session: %w", err)
-	}
-	return nil
+	return b.sessionWay(b.sessionFormat()).save(ctx, m, filesOfSession(dir))
 }
 
 func (b *Boot) saveRAM(ctx context.Context, dst string) error {
@@ -195,7 +235,7 @@ func (b *Boot) saveRAM(ctx context.Context, dst string) error {
 	if mine {
 		err = os.Rename(base, dst) // from here on the session is worth something when it is sealed, or never
 	} else {
-		err = copySparse(ctx, dst, base)
+		err = sparse.Copy(ctx, dst, base)
 	}
 	if err != nil {
 		return err
@@ -211,24 +251,22 @@ func (b *Boot) saveRAM(ctx context.Context, dst string) error {
 // Seal publishes the session that was saved. QEMU is gone, so that the disk stands still.
 func (b *Boot) Seal(ctx context.Context) error {
 	dir := b.files.SessionNew
-	record := sessionRecord{Version: sessionVersion, Parts: b.sessionParts(), Saved: time.Now().UTC()}
-	for _, f := range []struct {
-		path string
-		into *stamp
-	}{
-		{filepath.Join(dir, sessionRAM), &record.RAM}, {filepath.Join(dir, sessionState), &record.State}, {b.files.Disk, &record.Disk},
-	} {
+	format := b.sessionFormat()
+	record := sessionRecord{Version: sessionVersion, Parts: b.sessionParts(format), Saved: time.Now().UTC()}
+	for _, f := range record.stamps(dir, b.files.Disk) {
 		if err := syncFile(f.path); err != nil {
 			return fmt.Errorf("session: %w", err)
 		}
 		var err error
-		if *f.into, err = stampOf(f.path); err != nil {
+		if *f.stamp, err = stampOf(f.path); err != nil {
 			return fmt.Errorf("session: %w", err)
 		}
 	}
-	var err error
-	if record.Digest, err = digestOf(filepath.Join(dir, sessionState)); err != nil {
-		return fmt.Errorf("session: %w", err)
+	if format == snapshot.Lazy {
+		var err error
+		if record.Digest, err = digestOf(filepath.Join(dir, sessionState)); err != nil {
+			return fmt.Errorf("session: %w", err)
+		}
 	}
 	text, err := json.MarshalIndent(record, "", "  ")
 	if err != nil {
@@ -258,33 +296,4 @@ func digestOf(path string) (string, error) {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:]), nil
-}
-
-func copySparse(_ context.Context, dst, src string) error {
-	in, err := os.Open(src)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(dst, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	info, err := in.Stat()
-	if err != nil {
-		return err
-	}
-	extents, err := sparse.Data(in)
-	for _, e := range extents {
-		if err == nil {
-			_, err = out.Seek(e.Offset, io.SeekStart)
-		}
-		if err == nil {
-			_, err = in.Seek(e.Offset, io.SeekStart)
-		}
-		if err == nil {
-			_, err = io.CopyN(out, in, e.Length)
-		}
-	}
-	return errors.Join(err, out.Truncate(info.Size()), out.Close())
 }

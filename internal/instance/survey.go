@@ -34,14 +34,14 @@ type Want struct {
 // survey is what Prepare needs of the Survey before it.
 type survey struct {
 	Survey
-	ownDisk  bool // the instance has data of its own
-	profile  profile.Profile
-	binary   *qemu.Binary
-	caps     qemu.Capabilities
-	layout   qemu.Layout
-	parts    snapshot.Parts // of this image, here and now
-	cold     bool
-	sessions bool // a stop can save what the machine has become
+	ownDisk bool // the instance has data of its own
+	profile profile.Profile
+	binary  *qemu.Binary
+	caps    qemu.Capabilities
+	layout  qemu.Layout
+	parts   snapshot.Parts // of this image, here and now
+	cold    bool
+	pages   bool // of RAM that is mapped privately, a stop can save what the guest has written
 }
 
 // ErrNoSnapshot is the error of a start that is forbidden to boot from the disk and has nothing to resume.
@@ -63,11 +63,8 @@ func (i *Instance) Survey(ctx context.Context, l Limits) (Survey, error) {
 		return Survey{}, err
 	}
 	s := &i.surveyed
-	if !s.cold && !s.ownDisk && s.caps.Lazy() {
+	if !s.cold && !s.ownDisk && s.parts.Format != "" {
 		s.Want = &Want{Parts: s.parts, Capture: !l.Captured, Force: i.config.ForceCapture && !l.Captured}
-	}
-	if !s.caps.Lazy() && !s.cold {
-		s.Notes = append(s.Notes, "this QEMU cannot take snapshots (it has no x-ignore-shared): every start boots from the disk")
 	}
 	return s.Survey, nil
 }
@@ -103,7 +100,7 @@ func (i *Instance) findQEMU(ctx context.Context) error {
 	if s.Machine.Note != "" {
 		s.Notes = append(s.Notes, s.Machine.Note)
 	}
-	s.sessions = s.caps.Sessions() && savesSessions && !i.captureOnly
+	s.pages = s.caps.Sessions() && savesPages
 	return nil
 }
 
@@ -114,7 +111,11 @@ func (i *Instance) findParts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.parts = snapshot.Parts{Layout: s.layout, QEMU: s.binary.Build, Accel: string(s.Machine.Accel), HostCPU: cpu, Format: snapshot.Lazy, Version: snapshot.Version}
+	format, note := chooseFormat(i.config.Format, s.caps)
+	if note != "" && !s.cold {
+		s.Notes = append(s.Notes, note)
+	}
+	s.parts = snapshot.Parts{Layout: s.layout, QEMU: s.binary.Build, Accel: string(s.Machine.Accel), HostCPU: cpu, Format: format, Version: snapshot.Version}
 	if s.ownDisk {
 		return nil // a session is on a disk of its own, whatever the image is
 	}

@@ -2,13 +2,9 @@ package instance
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -25,11 +21,7 @@ import (
 
 // Load brings the snapshot or session into QEMU and lets the guest run.
 func (b *Boot) Load(ctx context.Context, m *qmp.Conn) error {
-	load := m.LoadLazy
-	if b.session != nil {
-		load = m.LoadDevices
-	}
-	if err := load(ctx, b.state); err != nil {
+	if err := b.load(ctx, m); err != nil {
 		return err
 	}
 	if err := b.plug(ctx, m); err != nil {
@@ -41,57 +33,6 @@ func (b *Boot) Load(ctx context.Context, m *qmp.Conn) error {
 		}
 	}
 	return m.Cont(ctx)
-}
-
-// entropyBytes is what a guest gets for its random pool: twice what the kernel's generator is keyed with.
-const entropyBytes = 64
-
-// Refresh brings the guest up to date: clock, entropy, this instance's ports, and secrets of its own, unless those that it has
-// are its own already. It may be repeated.
-func (b *Boot) Refresh(ctx context.Context, g *qga.Client) (guestapi.Result, error) {
-	if b.secrets == nil && b.rotates() {
-		b.secrets = freshSecrets()
-	}
-	request := guestapi.Request{Time: time.Now(), Entropy: make([]byte, entropyBytes), Runtime: b.runtimeEnv(),
-		Mounts: b.guestMounts(), Secrets: b.secrets}
-	_, _ = rand.Read(request.Entropy) // never fails
-	input, err := json.Marshal(request)
-	if err != nil {
-		return guestapi.Result{}, err
-	}
-	out, err := g.Exec(ctx, guestapi.Program, []string{guestapi.Command}, input)
-	if err != nil {
-		return guestapi.Result{}, err
-	}
-	result, err := guestapi.ParseResult(out.Stdout)
-	switch {
-	case err != nil:
-		return result, fmt.Errorf("%s: exit code %d, %w: %s", guestapi.Command, out.ExitCode, err, firstLine(out.Stderr))
-	case result.Err() != nil:
-		return result, fmt.Errorf("%s: %w", guestapi.Command, result.Err())
-	case out.ExitCode != 0:
-		return result, fmt.Errorf("%s: exit code %d: %s", guestapi.Command, out.ExitCode, firstLine(out.Stderr))
-	}
-	return result, nil
-}
-
-// rotates tells whether the guest is to get secrets of its own: when it has the public ones, or when nobody knows which.
-func (b *Boot) rotates() bool {
-	if b.config.NoRotation {
-		return false
-	}
-	_, err := os.Stat(b.files.PublishedKey)
-	return b.fresh || err != nil
-}
-
-func freshSecrets() map[string]string {
-	secrets := map[string]string{}
-	for _, name := range guestapi.SecretNames {
-		secret := make([]byte, 32)
-		_, _ = rand.Read(secret) // never fails
-		secrets[name] = hex.EncodeToString(secret)
-	}
-	return secrets
 }
 
 // fenced tells whether the host ports stay closed until the guest is up to date.
@@ -130,7 +71,7 @@ func (b *Boot) Confirm() error {
 
 // Quiet makes the guest ready for being saved: what it has written goes to its disk, and what is the host's goes away.
 func (b *Boot) Quiet(ctx context.Context, g *qga.Client) error {
-	if err := errors.Join(b.unmount(ctx, g), run(ctx, g, "/bin/sync")); err != nil {
+	if err := errors.Join(b.unmount(ctx, g), run(ctx, g, nil, "/bin/sync")); err != nil {
 		return err
 	}
 	if b.Way == Capture {
@@ -150,7 +91,7 @@ func (b *Boot) Save(ctx context.Context, m *qmp.Conn) error {
 		return err
 	}
 	if b.Way == Capture {
-		err = m.SaveLazy(ctx, b.state)
+		err = b.format().save(ctx, m, *b.kept)
 	} else {
 		err = b.saveSession(ctx, m)
 	}
@@ -177,21 +118,4 @@ func envLines(vars map[string]string) string {
 		fmt.Fprintf(&text, "%s=%s\n", name, vars[name])
 	}
 	return text.String()
-}
-
-func firstLine(text []byte) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
-	return line
-}
-
-// run runs a program in the guest that has nothing to say unless it fails.
-func run(ctx context.Context, g *qga.Client, program string, args ...string) error {
-	out, err := g.Exec(ctx, program, args, nil)
-	if err != nil {
-		return err
-	}
-	if out.ExitCode != 0 {
-		return fmt.Errorf("%s: exit code %d: %s", program, out.ExitCode, firstLine(out.Stderr))
-	}
-	return nil
 }

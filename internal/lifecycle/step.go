@@ -76,6 +76,9 @@ func (i *Instance) better(ev Event) []Effect {
 	case MonitorUp: // also after a restart of the monitor's actor
 		i.monitored = true
 	case GuestUp: // it may be ahead of MonitorUp, and comes again when the guest's agent is restarted
+		if i.alive && i.state == Capturing {
+			return nil // its ports cannot be opened twice
+		}
 		i.alive = true
 	}
 	switch i.state {

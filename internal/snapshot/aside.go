@@ -43,6 +43,9 @@ func (s *Store) setAsideLocked(sn *Snapshot, cause error) (string, error) {
 	}
 	// From here on it is out of use, whatever happens. The cause is for people only.
 	_ = os.WriteFile(filepath.Join(dir, causeName), []byte(cause.Error()+"\n"), 0o600)
+	if _, held := errors.AsType[*HeldError](sn.onlyOursLocked()); held {
+		return dir, syncDir(s.dir) // a VM's RAM may be in it, under the name that it has: the next sweep renames it
+	}
 	aside := filepath.Join(s.dir, brokenName(sn.key, time.Now()))
 	if err := os.Rename(dir, aside); err != nil {
 		return "", err

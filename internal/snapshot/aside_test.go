@@ -16,7 +16,7 @@ func TestSetAside(t *testing.T) {
 	dir := t.TempDir()
 	s := snapshot.Open(dir)
 	publish(t, s, parts)
-	sn, other := find(t, s, parts), find(t, s, parts)
+	sn := find(t, s, parts)
 	path, err := s.SetAside(sn, cause)
 	check(t, err)
 	if got := names(t, dir); len(got) != 1 || filepath.Join(dir, got[0]) != path || sn.Dir != path {
@@ -25,10 +25,48 @@ func TestSetAside(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(path, "cause")); string(text) != cause.Error()+"\n" {
 		t.Errorf("the cause is %q, %v", text, err)
 	}
-	if again, err := s.SetAside(other, cause); err != nil || again != "" {
+	if again, err := s.SetAside(sn, cause); err != nil || again != "" {
 		t.Errorf("again: %q, %v", again, err)
 	}
 	wantNone(t, s, parts, "")
+}
+
+// What a VM runs on keeps its name until nobody has it any more: its RAM is read by that when it is saved.
+func TestSetAsideOfTheHeld(t *testing.T) {
+	dir := t.TempDir()
+	s := snapshot.Open(dir)
+	publish(t, s, parts)
+	sn, err := s.Find(parts)
+	check(t, err)
+	other, err := s.Find(parts)
+	check(t, err)
+	path, err := s.SetAside(sn, cause)
+	check(t, errors.Join(err, sn.Close()))
+	if path != other.Dir || filepath.Base(path) != parts.Key()+".1" {
+		t.Errorf("set aside to %q, held in %q", path, other.Dir)
+	}
+	if _, err := os.Stat(other.Files().RAM); err != nil {
+		t.Error(err)
+	}
+	wantNone(t, s, parts, "")
+	if entries, err := s.List(); err != nil || len(entries) != 1 || entries[0].What != "broken snapshot" || entries[0].InUse {
+		t.Errorf("listed %+v, %v", entries, err)
+	}
+	publish(t, s, parts)
+	closeIt(t, other)
+	publish(t, s, mapped) // sweeps
+	entries, err := s.List()
+	check(t, err)
+	broken := ""
+	for _, e := range entries {
+		if e.What == "broken snapshot" {
+			broken = e.Name
+		}
+	}
+	if !strings.Contains(broken, ".broken-") || len(entries) != 3 {
+		t.Errorf("listed %+v", entries)
+	}
+	find(t, s, parts)
 }
 
 // Who holds a replaced snapshot must not take the new one out of use.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -30,6 +31,12 @@ func (s chunkSums) set(chunk int64, sum uint32) { binary.BigEndian.PutUint32(s[4
 
 func chunksIn(size int64) int64 { return (size + chunkSize - 1) / chunkSize }
 
+// zeroSum is the checksum of a chunk of zeros.
+var zeroSum = sync.OnceValue(func() uint32 { return crc32.Checksum(make([]byte, chunkSize), castagnoli) })
+
+// buffers have room for a chunk each.
+var buffers = sync.Pool{New: func() any { b := make([]byte, chunkSize); return &b }}
+
 // sumChunks reads all data of f. It uses all CPUs, and tells every number of bytes that it has done to progress, which may
 // be nil and is called from several goroutines.
 func sumChunks(ctx context.Context, f *os.File, size int64, progress func(bytes int64)) (chunkSums, error) {
@@ -38,12 +45,14 @@ func sumChunks(ctx context.Context, f *os.File, size int64, progress func(bytes 
 		return nil, err
 	}
 	sums := make(chunkSums, 4*chunksIn(size))
-	zero := crc32.Checksum(make([]byte, chunkSize), castagnoli)
+	zero := zeroSum()
 	var next atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	for range min(runtime.GOMAXPROCS(0), len(used)) {
 		group.Go(func() error {
-			buffer := make([]byte, chunkSize)
+			lent := buffers.Get().(*[]byte)
+			defer buffers.Put(lent)
+			buffer := *lent
 			for chunk := next.Add(1) - 1; chunk < int64(len(used)); chunk = next.Add(1) - 1 {
 				if ctx.Err() != nil {
 					return context.Cause(ctx)

@@ -23,7 +23,8 @@
 //	<key>.<n>/base.qcow2        the image, by a hard link
 //	<key>.<n>/ram.img           lazy: the guest's RAM, sparse
 //	<key>.<n>/device.state      lazy: the state of all devices, a migration stream
-//	<key>.<n>/savevm.raw        mapped-ram: RAM and devices in one sparse file
+//	<key>.<n>/savevm.zst        mapped-ram: RAM and devices in one file, packed
+//	<key>.<n>/savevm.raw        mapped-ram: the same unpacked, and sparse. It is a cache: one that is missing is restored
 //	<key>.<n>/lock, strikes     who holds it; how often it failed to resume
 //	<key>.broken-<time>/        set aside: kept for whoever wants to know why, and never used again
 //	.new-<key>-<n>/             a capture in progress

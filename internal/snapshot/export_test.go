@@ -10,7 +10,7 @@ var (
 	ReadStrikes    = readStrikes
 )
 
-const CaptureSteps, StoreSteps = 3, 4
+const CaptureSteps, StoreSteps = 4, 4
 
 func (m *Manifest) Encode() []byte { return m.encode() }
 
@@ -37,4 +37,29 @@ func (r *Reservation) PublishAndDie(m Manifest, steps int) error {
 		}
 		return r.lock.Close()
 	})
+}
+
+// RestoreAndDie restores a packed snapshot as far as so many steps lead after the unpacking.
+func (s *Store) RestoreAndDie(ctx context.Context, p Parts, steps int) error {
+	sn, err := s.hold(p.Key())
+	if err != nil {
+		return err
+	}
+	missing, err := sn.look(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range missing {
+		if err := f.restore(ctx, sn.Dir, nil); err != nil {
+			return err
+		}
+	}
+	for i, step := range sn.publishRestored(missing) {
+		if i < steps {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+	}
+	return sn.Close()
 }

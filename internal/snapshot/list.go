@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/stackemu/stackemu/internal/snapshot/sparse"
 )
@@ -20,6 +21,8 @@ type Entry struct {
 	Manifest *Manifest // nil where there is none that can be read
 	Cause    string    // why it is broken
 	Strikes  int       // failures to resume since the last success
+	Packed   bool      // some of its files are there in packed form only
+	Size     int64     // of its files in bytes, packed ones as they are without; the image is not counted
 	Bytes    int64     // on the disk that its removal would free; the image's, which others have too, are not counted
 }
 
@@ -59,13 +62,17 @@ func (it item) describe() Entry {
 	e := Entry{Name: filepath.Base(it.path), Key: it.key, What: string(it.kind), InUse: it.linked, Bytes: allocated(it.path)}
 	if it.kind == generation && !it.linked {
 		e.What = "replaced snapshot"
+		if exists(filepath.Join(it.path, causeName)) {
+			e.What = string(broken) // set aside while somebody has it
+		}
 	}
 	lock := dirLock(it.path)
 	free, err := lock.TryLock()
 	e.Held = err == nil && !free
 	_ = lock.Close()
+	e.Size = apparent(it.path)
 	if m, err := readManifest(it.path); err == nil {
-		e.Manifest = m
+		e.Manifest, e.Size, e.Packed = m, m.size(), m.isPacked(it.path)
 	}
 	cause, _ := os.ReadFile(filepath.Join(it.path, causeName)) // for people only
 	e.Cause, e.Strikes = firstLine(cause), len(readStrikes(it.path))
@@ -81,15 +88,34 @@ func firstLine(text []byte) string {
 	return string(text)
 }
 
+// size is what the snapshot's own files have, in bytes.
+func (m *Manifest) size() (bytes int64) {
+	for i := range m.Files {
+		if m.Files[i].Name != baseName {
+			bytes += m.Files[i].Size
+		}
+	}
+	return bytes
+}
+
+func (m *Manifest) isPacked(dir string) bool {
+	return slices.ContainsFunc(m.packedFiles(), func(f *File) bool { return f.onlyPacked(dir) })
+}
+
 // allocated is what a file, or all files in a directory, take on the disk, in bytes. Files with other names elsewhere are
 // not counted: they stay.
-func allocated(path string) (bytes int64) {
+func allocated(path string) int64 { return sum(path, sparse.Allocated) }
+
+// apparent is the same as people see it, with holes.
+func apparent(path string) int64 { return sum(path, os.FileInfo.Size) }
+
+func sum(path string, size func(os.FileInfo) int64) (bytes int64) {
 	_ = filepath.WalkDir(path, func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return nil // what cannot be looked at counts as nothing
 		}
 		if info, err := e.Info(); err == nil && sparse.Links(info) == 1 {
-			bytes += sparse.Allocated(info)
+			bytes += size(info)
 		}
 		return nil
 	})

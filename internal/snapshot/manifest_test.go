@@ -28,8 +28,9 @@ func TestDamagedManifest(t *testing.T) {
 	text := manifestText(t)
 	want, err := snapshot.DecodeManifest(text)
 	check(t, err)
-	refused := 0
+	tried, refused := 0, 0
 	try := func(damaged []byte) {
+		tried++
 		if got, err := snapshot.DecodeManifest(damaged); err != nil {
 			refused++
 		} else if !reflect.DeepEqual(got, want) {
@@ -38,13 +39,16 @@ func TestDamagedManifest(t *testing.T) {
 	}
 	for at := range text {
 		for bit := range 8 {
+			if testing.Short() && bit != at%8 {
+				continue
+			}
 			damaged := bytes.Clone(text)
 			damaged[at] ^= 1 << bit
 			try(damaged)
 		}
 		try(text[:at])
 	}
-	if tried := 9 * len(text); refused < tried/2 {
+	if refused < tried/2 {
 		t.Errorf("only %d of %d were refused", refused, tried)
 	}
 }

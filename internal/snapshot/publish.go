@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/stackemu/stackemu/internal/snapshot/pack"
 )
 
 // Publish makes the captured files a snapshot, and holds it. QEMU must be gone. An older snapshot under the key is replaced
@@ -52,7 +54,7 @@ type publication struct {
 
 // steps are those in the capture's own directory.
 func (p *publication) steps() []func(context.Context) error {
-	return []func(context.Context) error{p.tidy, p.seal, p.describe}
+	return []func(context.Context) error{p.tidy, p.pack, p.seal, p.describe}
 }
 
 // lockedSteps are those in the directory of the store.
@@ -79,6 +81,18 @@ func (p *publication) tidy(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// pack adds the packed form to a mapped-ram snapshot, which always has it: what QEMU reads is a cache of that.
+func (p *publication) pack(ctx context.Context) error {
+	if p.parts.Format != MappedRAM {
+		return nil
+	}
+	files := p.Files()
+	if err := pack.Pack(ctx, files.Packed, files.Savevm, nil); err != nil {
+		return err
+	}
+	return os.Chmod(files.Packed, 0o400)
 }
 
 // seal checks, syncs and describes the files.

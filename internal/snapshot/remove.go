@@ -14,37 +14,37 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("snapshot %s is in use: stop the instances that were resumed from it first", e.Key)
 }
 
-// Remove deletes the snapshot of a key. It fails with a [*HeldError] while somebody holds it, and with a [*NoneError] when
-// there is none.
-func (s *Store) Remove(key string) error {
+// Remove deletes the snapshot of a key, or what else has a name: [Entry.Name] of what is not in use. It fails with a
+// [*HeldError] while somebody holds it, and with a [*NoneError] when there is none.
+func (s *Store) Remove(keyOrName string) error {
 	err := error(&NoneError{})
 	listErr := s.withItems(func(items []item) error {
 		for _, it := range items {
-			if it.key == key && it.linked {
+			if it.linked && it.key == keyOrName || !it.linked && it.kind != current && filepath.Base(it.path) == keyOrName {
 				err = s.removeItem(it)
 			}
 		}
 		return nil
 	})
 	if errors.Is(err, errHeld) {
-		err = &HeldError{key}
+		err = &HeldError{keyOrName}
 	}
 	if err = errors.Join(listErr, err); err != nil {
-		return fmt.Errorf("snapshot: remove %s: %w", key, err)
+		return fmt.Errorf("snapshot: remove %s: %w", keyOrName, err)
 	}
 	return nil
 }
 
-// Removed is something that was removed.
-type Removed struct {
-	Name  string
-	What  string // as in [Entry]
-	Bytes int64  // that it took on the disk
+// Pruned is what a prune was about.
+type Pruned struct {
+	Removed []Entry // or would be
+	Held    []Entry // would be, if nobody had it now
 }
 
-// Prune removes every snapshot that keep does not want, the broken ones, and what crashes have left. A manifest that cannot
-// be read is not asked about. What somebody holds stays, and is not in the list. After an error the rest has been tried.
-func (s *Store) Prune(keep func(Manifest) bool) (removed []Removed, err error) {
+// Prune removes every snapshot that keep does not want, those that were replaced or set aside, and what crashes have left. A
+// manifest that cannot be read is not asked about. What somebody holds stays. After an error the rest has been tried. With dry
+// nothing is removed.
+func (s *Store) Prune(keep func(Manifest) bool, dry bool) (p Pruned, err error) {
 	err = s.withItems(func(items []item) error {
 		var errs []error
 		for _, it := range items {
@@ -52,16 +52,32 @@ func (s *Store) Prune(keep func(Manifest) bool) (removed []Removed, err error) {
 			if wanted {
 				continue
 			}
-			switch err := s.removeItem(it); {
-			case err == nil && it.kind != current && it.kind != stray:
-				removed = append(removed, Removed{e.Name, e.What, e.Bytes})
-			case err != nil && !errors.Is(err, errHeld):
+			err := s.removeUnlessDry(it, e, dry)
+			switch {
+			case errors.Is(err, errHeld):
+				p.Held = append(p.Held, e)
+			case err != nil:
 				errs = append(errs, err)
+			case it.kind != stray:
+				p.Removed = append(p.Removed, e)
 			}
 		}
-		return errors.Join(append(errs, s.sweep())...)
+		if !dry {
+			errs = append(errs, s.sweep())
+		}
+		return errors.Join(errs...)
 	})
-	return removed, err
+	return p, err
+}
+
+func (s *Store) removeUnlessDry(it item, e Entry, dry bool) error {
+	if !dry {
+		return s.removeItem(it)
+	}
+	if e.Held {
+		return errHeld
+	}
+	return nil
 }
 
 // wanted says whether an item is to stay. Links go with what they name.

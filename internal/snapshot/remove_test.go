@@ -20,9 +20,11 @@ func TestHeldIsNotRemoved(t *testing.T) {
 	if err := s.Remove(parts.Key()); !errors.As(err, &held) || held.Key != parts.Key() {
 		t.Errorf("got %v, want that it is held", err)
 	}
-	removed, err := s.Prune(func(snapshot.Manifest) bool { return false })
-	if err != nil || removed != nil {
-		t.Errorf("got %v, %v, want nothing to be removed", removed, err)
+	for _, dry := range []bool{true, false} {
+		p, err := s.Prune(func(snapshot.Manifest) bool { return false }, dry)
+		if err != nil || p.Removed != nil || len(p.Held) != 1 || p.Held[0].Key != parts.Key() {
+			t.Errorf("got %+v, %v, want nothing to be removed", p, err)
+		}
 	}
 	find(t, s, parts)
 	check(t, errors.Join(sn.Close(), sn.Close()))
@@ -44,7 +46,14 @@ func TestRemove(t *testing.T) {
 		t.Errorf("remove from no store: %v", err)
 	}
 	wantNone(t, s, parts, "format mapped-ram -> lazy")
-	find(t, s, mapped)
+	sn, err := s.Find(mapped)
+	check(t, err)
+	aside, err := s.SetAside(sn, cause)
+	check(t, errors.Join(err, sn.Close()))
+	check(t, s.Remove(filepath.Base(aside)))
+	if got := names(t, dir); got != nil {
+		t.Errorf("left are %q", got)
+	}
 }
 
 func TestListAndPrune(t *testing.T) {
@@ -54,8 +63,8 @@ func TestListAndPrune(t *testing.T) {
 		if entries, err := store.List(); err != nil || len(entries) != 0 {
 			t.Errorf("an empty store has %v, %v", entries, err)
 		}
-		if removed, err := store.Prune(nil); err != nil || removed != nil {
-			t.Errorf("pruned %v, %v of an empty store", removed, err)
+		if p, err := store.Prune(nil, false); err != nil || p.Removed != nil || p.Held != nil {
+			t.Errorf("pruned %v, %v of an empty store", p, err)
 		}
 	}
 	messUp(t, s, dir)
@@ -74,20 +83,33 @@ func TestListAndPrune(t *testing.T) {
 	if got["snapshot"] != 2 || got["broken snapshot"] != 1 || got["unfinished capture"] != 1 || got["replaced snapshot"] != 1 || len(entries) != 5 {
 		t.Errorf("listed %v", got)
 	}
-	removed, err := s.Prune(func(m snapshot.Manifest) bool { return m.Parts.Format == snapshot.MappedRAM })
-	check(t, err)
-	var what []string
-	for _, r := range removed {
-		what = append(what, r.What)
-	}
-	slices.Sort(what)
-	if got := strings.Join(what, ", "); got != "broken snapshot, snapshot, unfinished capture" {
-		t.Errorf("removed %s", got)
+	before := names(t, dir)
+	for _, dry := range []bool{true, false} {
+		p, err := s.Prune(func(m snapshot.Manifest) bool { return m.Parts.Format == snapshot.MappedRAM }, dry)
+		check(t, err)
+		if got := whatIn(p.Removed); got != "broken snapshot, snapshot, unfinished capture" {
+			t.Errorf("dry %v: removed %s", dry, got)
+		}
+		if got := whatIn(p.Held); got != "replaced snapshot" {
+			t.Errorf("dry %v: held are %s", dry, got)
+		}
+		if got := names(t, dir); dry && !slices.Equal(got, before) {
+			t.Errorf("a dry run has left %q of %q", got, before)
+		}
 	}
 	want := []string{mapped.Key(), mapped.Key() + ".1", mapped.Key() + ".2"} // the old one is held
 	if got := names(t, dir); !slices.Equal(got, want) {
 		t.Errorf("left are %q, want %q", got, want)
 	}
+}
+
+func whatIn(entries []snapshot.Entry) string {
+	var what []string
+	for _, e := range entries {
+		what = append(what, e.What)
+	}
+	slices.Sort(what)
+	return strings.Join(what, ", ")
 }
 
 // messUp leaves one of everything: a snapshot, one that has replaced another that is still held, a broken one, a capture

@@ -55,7 +55,7 @@ func (s *Store) reserve(ctx context.Context, p Parts, waiting func(), old string
 		return nil, nil, fmt.Errorf("snapshot: %w", err)
 	}
 	for {
-		r, sn, err := s.tryReserve(p, old)
+		r, sn, err := s.tryReserve(ctx, p, old)
 		if r != nil || sn != nil || !errors.Is(err, errHeld) {
 			return r, sn, err
 		}
@@ -72,8 +72,8 @@ func (s *Store) reserve(ctx context.Context, p Parts, waiting func(), old string
 }
 
 // tryReserve fails with errHeld while another process captures.
-func (s *Store) tryReserve(p Parts, old string) (*Reservation, *Snapshot, error) {
-	sn, err := s.find(p)
+func (s *Store) tryReserve(ctx context.Context, p Parts, old string) (*Reservation, *Snapshot, error) {
+	sn, err := s.find(ctx, p)
 	if err == nil && sn.Dir != old {
 		return nil, sn, nil
 	}

@@ -64,15 +64,18 @@ func (e *DamagedError) Unwrap() error { return e.Err }
 //
 // When there is none, the error is a [*NoneError]. When there is one that is damaged, it is set aside, and the error is a
 // [*DamagedError]. Any other error says nothing about the snapshot.
-func (s *Store) Find(p Parts) (*Snapshot, error) {
-	sn, err := s.find(p)
+func (s *Store) Find(p Parts) (*Snapshot, error) { return s.FindContext(context.Background(), p) }
+
+// FindContext is [Store.Find] for who may not want to wait for it: a cache that is missing is restored, which takes seconds.
+func (s *Store) FindContext(ctx context.Context, p Parts) (*Snapshot, error) {
+	sn, err := s.find(ctx, p)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
 	return sn, nil
 }
 
-func (s *Store) find(p Parts) (*Snapshot, error) {
+func (s *Store) find(ctx context.Context, p Parts) (*Snapshot, error) {
 	sn, err := s.hold(p.Key())
 	if err != nil {
 		return nil, err
@@ -80,7 +83,7 @@ func (s *Store) find(p Parts) (*Snapshot, error) {
 	if sn == nil {
 		return nil, &NoneError{s.nearest(p)}
 	}
-	err = sn.load(context.Background())
+	err = sn.load(ctx, nil)
 	if err == nil {
 		return sn, nil
 	}
@@ -132,24 +135,6 @@ func (s *Store) inUse(key string) (string, error) {
 		return "", nil
 	}
 	return dir, nil
-}
-
-// load reads the manifest and checks the files against it.
-func (sn *Snapshot) load(ctx context.Context) error {
-	m, err := readManifest(sn.Dir)
-	if err != nil {
-		return sn.damaged(manifestName, err)
-	}
-	if m.Key != sn.key {
-		return sn.damaged(manifestName, fmt.Errorf("belongs to snapshot %s", m.Key))
-	}
-	sn.Manifest = *m
-	for i := range m.Files {
-		if err := m.Files[i].verify(ctx, sn.Dir); err != nil {
-			return sn.damaged(m.Files[i].Name, err)
-		}
-	}
-	return nil
 }
 
 // damaged wraps an error that is about a file's content. What the system refuses to us is no damage.

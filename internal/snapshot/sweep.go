@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // keepBroken is how many broken snapshots are kept for whoever wants to know why.
@@ -77,9 +78,30 @@ func (s *Store) sweep() error {
 	}
 	var errs []error
 	for _, it := range s.garbage(items) {
+		if it.kind == generation && exists(filepath.Join(it.path, causeName)) {
+			if err := s.putAside(it); err != nil && !errors.Is(err, errHeld) {
+				errs = append(errs, err)
+			}
+			continue
+		}
 		if err := removeFree(it.path); err != nil && !errors.Is(err, errHeld) {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// putAside renames what was set aside while somebody had it. The caller has the store's lock.
+func (s *Store) putAside(it item) error {
+	lock := dirLock(it.path)
+	free, err := lock.TryLock()
+	if err != nil {
+		return err
+	}
+	if free {
+		err = os.Rename(it.path, filepath.Join(s.dir, brokenName(it.key, time.Now())))
+	} else {
+		err = errHeld
+	}
+	return errors.Join(err, lock.Close())
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/stackemu/stackemu/qemu"
 )
 
 // Serve plays the agent on a connection until it ends. poweroff is called when it is told to switch the guest off; it may
@@ -35,12 +37,32 @@ func (a Agent) serve(talk *agentTalk) {
 
 // serveAgent plays the agent for the machine. Before the guest has opened the port, what is sent waits in the socket.
 func (m *machine) serveAgent(c net.Conn) {
+	<-m.agentOpen // without an agent: for ever
+	a := *m.script.Agent
+	a.serve(&agentTalk{Agent: a, conn: c, program: m.runProgram,
+		poweroff: func() { m.shutdown(true, "guest-shutdown") }, awake: m.running})
+}
+
+// openAgent opens the agent's port when its time has come: that of a guest that is resumed is open, as soon as it runs.
+func (m *machine) openAgent() error {
 	a := m.script.Agent
 	if a == nil {
-		a = &Agent{After: time.Hour}
+		return nil
 	}
-	time.Sleep(time.Until(began.Add(a.After)))
-	a.serve(&agentTalk{Agent: *a, conn: c, poweroff: func() { m.shutdown(true, "guest-shutdown") }, awake: m.running})
+	open := func() {
+		close(m.agentOpen)
+		m.events.send("VSERPORT_CHANGE", map[string]any{"id": qemu.AgentDevice, "open": true})
+	}
+	if !m.resumed() {
+		time.AfterFunc(a.After, open)
+		return nil
+	}
+	running := m.running()
+	go func() {
+		<-running
+		open()
+	}()
+	return nil
 }
 
 // began is when this process has started.
@@ -53,6 +75,7 @@ type agentTalk struct {
 	running  map[int]process
 	poweroff func()
 	awake    func() <-chan struct{} // closed while the guest runs
+	program  func(path string, args []string, input []byte) (Exec, bool)
 }
 
 // process is a program in the guest.
@@ -116,6 +139,9 @@ func (a *agentTalk) exec(r agentRequest) {
 	e, ok := a.Execs[strings.Join(append([]string{path}, r.Arguments.Arg...), " ")]
 	if !ok {
 		e, ok = a.Execs[path]
+	}
+	if !ok && a.program != nil {
+		e, ok = a.program(path, r.Arguments.Arg, r.Arguments.Input)
 	}
 	if !ok {
 		a.refuse("GenericError", fmt.Sprintf(

@@ -65,20 +65,32 @@ func readScript(path string) (Script, error) {
 func Binary(t testing.TB, s Script) *qemu.Binary {
 	t.Helper()
 	dir := t.TempDir()
+	b := &qemu.Binary{Arch: qemu.HostArch()}
+	script := scriptOf(dir)
+	b.Path = writeProgram(t, dir, systemProgram, script)
+	b.Img = writeProgram(t, dir, imgProgram, script)
+	b.Version, b.Build = s.version(), "QEMU emulator version "+s.version().String()+" (fake)"
+	Rewrite(t, b, s)
+	return b
+}
+
+// Rewrite gives a QEMU that [Binary] has returned another script, for processes that are still to start.
+func Rewrite(t testing.TB, b *qemu.Binary, s Script) {
+	t.Helper()
 	data, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := filepath.Join(dir, "script.json")
-	if err := os.WriteFile(script, data, 0o600); err != nil {
+	path := scriptOf(filepath.Dir(b.Path))
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := &qemu.Binary{Arch: qemu.HostArch()}
-	b.Path = writeProgram(t, dir, systemProgram, script)
-	b.Img = writeProgram(t, dir, imgProgram, script)
-	b.Version, b.Build = s.version(), "QEMU emulator version "+s.version().String()+" (fake)"
-	return b
+	if err := os.Rename(path+".new", path); err != nil { // a process that starts just now reads one of the two
+		t.Fatal(err)
+	}
 }
+
+func scriptOf(dir string) string { return filepath.Join(dir, "script.json") }
 
 // writeProgram writes a program that becomes the test binary, in the same process.
 func writeProgram(t testing.TB, dir, name, script string) string {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/stackemu/stackemu/qemu"
 	"github.com/stackemu/stackemu/qemu/qmp"
@@ -91,9 +90,14 @@ func queryCommands(*machine, json.RawMessage) (any, func(), *qmp.Error) {
 }
 
 func queryChardev(m *machine, _ json.RawMessage) (any, func(), *qmp.Error) {
-	a := m.script.Agent
+	open := false
+	select {
+	case <-m.agentOpen:
+		open = true
+	default:
+	}
 	return []map[string]any{
 		{"label": "monitor", "frontend-open": true},
-		{"label": qemu.AgentChardev, "frontend-open": a != nil && time.Since(began) >= a.After},
+		{"label": qemu.AgentChardev, "frontend-open": open},
 	}, nil, nil
 }

@@ -51,11 +51,19 @@ func (m *machine) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := m.script.HTTP
-	if time.Since(began) < h.After {
+	if time.Since(began) < h.After && !m.resumed() {
 		panic(http.ErrAbortHandler) // the guest has no such service yet: the connection is reset
 	}
-	if h.Status != 0 {
-		w.WriteHeader(h.Status)
+	if m.script.Guest != nil && r.URL.Path == ProjectPath {
+		m.serveProject(w, r)
+		return
+	}
+	status := h.Status
+	if h.Resumed != 0 && m.resumed() {
+		status = h.Resumed
+	}
+	if status != 0 {
+		w.WriteHeader(status)
 	}
 	fmt.Fprint(w, h.Body)
 }

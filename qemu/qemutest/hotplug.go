@@ -30,7 +30,7 @@ func deviceAdd(m *machine, args json.RawMessage) (any, func(), *qmp.Error) {
 	case len(a.Tag) > qmp.MaxMountTag:
 		return refuse("mount tag '%s' (%d bytes) is longer than maximum (%d bytes)", a.Tag, len(a.Tag), qmp.MaxMountTag)
 	}
-	m.devices[a.ID] = a.Bus
+	m.devices[a.ID], m.tags[a.ID] = a.Bus, a.Tag
 	return none, nil, nil
 }
 
@@ -54,6 +54,7 @@ func deviceDel(m *machine, args json.RawMessage) (any, func(), *qmp.Error) {
 	return none, func() {
 		m.mu.Lock()
 		delete(m.devices, a.ID)
+		delete(m.tags, a.ID)
 		m.mu.Unlock()
 		m.events.send("DEVICE_DELETED", map[string]any{"path": "/machine/peripheral/" + a.ID + "/virtio-backend"})
 		m.events.send("DEVICE_DELETED", device(a.ID))

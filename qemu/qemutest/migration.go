@@ -64,6 +64,11 @@ func (m *machine) kind() string {
 	return fullState
 }
 
+// hasRAM tells whether a state brings the guest's RAM with it.
+func hasRAM(state []byte) bool {
+	return bytes.HasPrefix(state, []byte(mappedState)) || bytes.HasPrefix(state, []byte(fullState))
+}
+
 // migrationFile is the argument of migrate and migrate-incoming.
 type migrationFile struct {
 	URI         string
@@ -115,8 +120,7 @@ func migrate(m *machine, args json.RawMessage) (any, func(), *qmp.Error) {
 		return refuse("Migration is disabled when VirtFS export path is mounted in the guest using mount_tag (device %s)", id)
 	}
 	m.migrating("setup", 100, nil)
-	kind := m.kind()
-	if err := os.WriteFile(a.path(), []byte(kind), 0o600); err != nil {
+	if err := m.writeState(a.path(), m.kind()); err != nil {
 		desc := fmt.Sprintf("Could not create '%s': %s", a.path(), reason(err))
 		m.migrating("failed", 100, map[string]any{"error-desc": desc})
 		return refuse("%s", desc)
@@ -151,10 +155,19 @@ func saveDevices(m *machine, args json.RawMessage) (any, func(), *qmp.Error) {
 	if desc := m.script.Monitor.Migration.SaveError; desc != "" {
 		return refuse("%s", desc)
 	}
-	if err := os.WriteFile(a.Filename, []byte(devicesState), 0o600); err != nil {
+	if err := m.writeState(a.Filename, devicesState); err != nil {
 		return refuse("Could not create '%s': %s", a.Filename, reason(err))
 	}
 	return none, nil, nil
+}
+
+// writeState writes a file of a kind.
+func (m *machine) writeState(path, kind string) error {
+	guest, err := m.saveGuest()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append([]byte(kind), guest...), 0o600)
 }
 
 // stayOnErrorSince is the QEMU that can be told not to end when a load fails.
@@ -190,6 +203,11 @@ func (m *machine) loaded(data []byte, stays bool) {
 	desc := script.LoadError
 	if desc == "" && !bytes.HasPrefix(data, []byte(m.kind())) {
 		desc = "load of migration failed: Invalid argument"
+	}
+	if desc == "" {
+		if err := m.loadGuest(data); err != nil {
+			desc = "load of migration failed: " + err.Error()
+		}
 	}
 	switch {
 	case script.LoadHangs:

@@ -2,9 +2,11 @@ package qemutest
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -134,11 +136,24 @@ func (m *machine) answer(r request) (line string, after func()) {
 	return string(text) + "\r\n", after
 }
 
-// schedule sends the script's events in their time.
+// schedule sends the script's events in their time, and those of the same time in their order.
 func (m Monitor) schedule(events *broadcast) {
-	for _, e := range m.Events {
-		time.AfterFunc(e.After, func() { events.send(e.Name, e.Data) })
+	left := slices.Clone(m.Events)
+	slices.SortStableFunc(left, func(a, b Event) int { return cmp.Compare(a.After, b.After) })
+	start := time.Now()
+	var next func()
+	next = func() {
+		if len(left) == 0 {
+			return
+		}
+		e := left[0]
+		left = left[1:]
+		time.AfterFunc(time.Until(start.Add(e.After)), func() {
+			events.send(e.Name, e.Data)
+			next()
+		})
 	}
+	next()
 }
 
 // flood returns the events behind an answer.

@@ -65,5 +65,6 @@ func (m *machine) mapFile(path string, shared bool) error {
 		at = 4096
 	}
 	copy(ram[at:], marker)
+	m.ram = ram
 	return nil
 }

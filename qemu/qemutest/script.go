@@ -19,6 +19,7 @@ type Script struct {
 	Monitor    Monitor
 	Agent      *Agent // nil: the guest never opens the agent's port
 	HTTP       *HTTP  // nil: nobody listens on the forwarded ports
+	Guest      *Guest // nil: the guest has no programs but those of Agent.Execs, and knows nothing
 }
 
 // Exit is a death without being asked.
@@ -70,7 +71,7 @@ type Event struct {
 
 // Agent is the guest's agent.
 type Agent struct {
-	After          time.Duration        // since the start, until it opens its port
+	After          time.Duration        // since the start, until it opens its port; one that is resumed has it open
 	Mute           bool                 // opens the port and says nothing
 	Delay          time.Duration        // before each answer
 	Execs          map[string]Exec      // by path and arguments, with blanks between, or else by path
@@ -79,7 +80,7 @@ type Agent struct {
 	ShutdownTakes  time.Duration
 }
 
-// Exec is what a program in the guest does. A program that the script does not have is an error of guest-exec.
+// Exec is what a program in the guest does. A program that neither the script nor its [Guest] has is an error of guest-exec.
 type Exec struct {
 	Takes    time.Duration
 	ExitCode int
@@ -89,9 +90,10 @@ type Exec struct {
 	InputTo  string // file on the host that the input is written to
 }
 
-// HTTP is what the guest's services answer on every forwarded port.
+// HTTP is what the guest's services answer on every forwarded port. A [Guest] has its own answer at [ProjectPath].
 type HTTP struct {
-	After  time.Duration // since the start
-	Status int           // 0 is 200
-	Body   string
+	After   time.Duration // since the start; those of a guest that is resumed run
+	Status  int           // 0 is 200
+	Resumed int           // the status of a guest that is resumed, if that is another one
+	Body    string
 }

@@ -18,11 +18,12 @@ import (
 
 // machine is a fake QEMU that runs.
 type machine struct {
-	script  Script
-	args    []string
-	events  *broadcast
-	end     chan func() // the first one sent ends the process
-	ramSize int         // bytes
+	script    Script
+	args      []string
+	events    *broadcast
+	end       chan func()   // the first one sent ends the process
+	ramSize   int           // bytes
+	agentOpen chan struct{} // closed once the guest has opened the agent's port
 
 	mu           sync.Mutex
 	state        string        // run state
@@ -31,15 +32,20 @@ type machine struct {
 	capabilities map[string]bool
 	migration    map[string]any    // the answer to query-migrate
 	devices      map[string]string // what is plugged in: ids and ports
+	tags         map[string]string // and the names by which the guest finds it
 	unplugs      int               // requests so far
 	forwards     map[string]net.Listener
+	ram          []byte // mapped from its file; nil without one
+	memory       memory // of the guest
+	diskFile     *os.File
 }
 
 // newMachine returns a machine whose parts do not run yet.
 func newMachine(s Script, argv []string) *machine {
 	m := &machine{
 		script: s, args: argv, events: newBroadcast(), end: make(chan func(), 1), runs: make(chan struct{}),
-		capabilities: map[string]bool{}, migration: none, devices: map[string]string{}, forwards: map[string]net.Listener{},
+		capabilities: map[string]bool{}, migration: none, devices: map[string]string{}, tags: map[string]string{},
+		forwards: map[string]net.Listener{}, agentOpen: make(chan struct{}),
 	}
 	m.setState(initialState(argv))
 	return m
@@ -96,7 +102,7 @@ func playProbe(s Script, argv []string) {
 
 // start starts everything that the script wants.
 func (m *machine) start() error {
-	for _, part := range []func() error{m.mapRAM, m.serveSockets, m.startForwards} {
+	for _, part := range []func() error{m.mapRAM, m.bootGuest, m.serveSockets, m.startForwards, m.openAgent} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -159,9 +165,6 @@ func (m *machine) serveSockets() error {
 		} else {
 			go accept(l, m.serveMonitor)
 		}
-	}
-	if a := m.script.Agent; a != nil {
-		time.AfterFunc(a.After, func() { m.events.send("VSERPORT_CHANGE", map[string]any{"id": qemu.AgentDevice, "open": true}) })
 	}
 	return nil
 }

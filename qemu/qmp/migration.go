@@ -79,14 +79,30 @@ func (m migration) err() error {
 }
 
 // setCapabilities switches the named migration capabilities on, and all others of ours off: what an earlier save has set
-// stays in QEMU.
+// stays in QEMU. A QEMU that refuses is asked which it has, for one that it has not cannot be on.
 func (q *Conn) setCapabilities(ctx context.Context, on ...string) error {
+	all := []string{ignoreShared, mappedRAM, multiFD}
+	err := q.switchCapabilities(ctx, all, on)
+	var refusal *Error
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	known, unknown := q.MigrationCapabilities(ctx)
+	if unknown != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(name string) bool { return !slices.Contains(known, name) && !slices.Contains(on, name) })
+	return q.switchCapabilities(ctx, all, on)
+}
+
+// switchCapabilities switches those of all on that are in on, and the others off.
+func (q *Conn) switchCapabilities(ctx context.Context, all, on []string) error {
 	type capability struct {
 		Name  string `json:"capability"`
 		State bool   `json:"state"`
 	}
 	list := []capability{{"events", true}}
-	for _, name := range []string{ignoreShared, mappedRAM, multiFD} {
+	for _, name := range all {
 		list = append(list, capability{name, slices.Contains(on, name)})
 	}
 	return q.execute(ctx, "migrate-set-capabilities", map[string]any{"capabilities": list}, nil)
@@ -96,6 +112,14 @@ func (q *Conn) setCapabilities(ctx context.Context, on ...string) error {
 func (q *Conn) setChannels(ctx context.Context, n int) error {
 	return q.execute(ctx, "migrate-set-parameters", map[string]int{"multifd-channels": n}, nil)
 }
+
+// unthrottle lets a save write as fast as it can. QEMU's own limit, 128 MiB/s, spares a network.
+func (q *Conn) unthrottle(ctx context.Context) error {
+	return q.execute(ctx, "migrate-set-parameters", map[string]int64{"max-bandwidth": noLimit}, nil)
+}
+
+// noLimit is more than any disk can do, in bytes per second. Not every QEMU takes 0 for that.
+const noLimit = 1 << 40
 
 // fileChannel is the argument that leads to a file. Unlike the URI file:PATH it takes any path.
 func fileChannel(path string) map[string]any {

@@ -29,7 +29,7 @@ func (q *Conn) SaveLazy(ctx context.Context, path string) error {
 // with as many channels loads it.
 func (q *Conn) SaveMapped(ctx context.Context, path string, channels int, onProgress func(Progress)) error {
 	return q.save(ctx, "save with mapped RAM", path, onProgress, func(ctx context.Context) error {
-		return errors.Join(q.setCapabilities(ctx, mappedRAM, multiFD), q.setChannels(ctx, channels))
+		return errors.Join(q.setCapabilities(ctx, mappedRAM, multiFD), q.setChannels(ctx, channels), q.unthrottle(ctx))
 	})
 }
 

@@ -2,6 +2,8 @@ package pack
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 )
 
 // Sizes of content, in bytes.
@@ -62,4 +64,51 @@ func (t *table) frame() []byte {
 	payload = append(payload, noChecksums)
 	payload = binary.LittleEndian.AppendUint32(payload, tableFooter)
 	return skippable(tableNumber, payload)
+}
+
+// parseFoot reads the last bytes of a table: how many entries it has.
+func parseFoot(foot []byte) (entries uint32, ok bool) {
+	le := binary.LittleEndian
+	if int64(len(foot)) != footLength || le.Uint32(foot[5:]) != tableFooter || foot[4] != noChecksums {
+		return 0, false
+	}
+	return le.Uint32(foot), true
+}
+
+// frames are the entries of a table. The first is that of the header.
+type frames []struct{ packed, content uint32 }
+
+// parseTable reads the whole last frame of a packed file.
+func parseTable(text []byte) (frames, error) {
+	le := binary.LittleEndian
+	rest := int64(len(text)) - 8 - footLength
+	if rest < 0 || rest%entrySize != 0 || le.Uint32(text) != skippableMagic+tableNumber || int64(le.Uint32(text[4:])) != int64(len(text)-8) {
+		return nil, errors.New("its table is none")
+	}
+	if entries, ok := parseFoot(text[8+rest:]); !ok || int64(entries) != rest/entrySize {
+		return nil, errors.New("its table has another length than it says")
+	}
+	table := make(frames, rest/entrySize)
+	for i := range table {
+		entry := text[8+int64(i)*entrySize:]
+		table[i].packed, table[i].content = le.Uint32(entry), le.Uint32(entry[4:])
+	}
+	return table, nil
+}
+
+// covers sees that the frames make up so many bytes before the table, and of content.
+func (f frames) covers(packed, content int64) error {
+	var sumPacked, sumContent int64 // of uint32s, of which there are fewer than 2^31
+	for _, e := range f {
+		sumPacked, sumContent = sumPacked+int64(e.packed), sumContent+int64(e.content)
+	}
+	switch {
+	case len(f) == 0 || int64(f[0].packed) != headLength || f[0].content != 0:
+		return errors.New("its table does not begin with its header")
+	case sumPacked != packed:
+		return fmt.Errorf("its frames have %d bytes, and should have %d", packed, sumPacked)
+	case sumContent != content:
+		return fmt.Errorf("its frames have %d bytes of content, and should have %d", sumContent, content)
+	}
+	return nil
 }

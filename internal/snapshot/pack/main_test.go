@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/stackemu/stackemu/internal/snapshot/pack"
 	"github.com/stackemu/stackemu/internal/snapshot/sparse"
 )
 
@@ -38,8 +40,13 @@ func within(t testing.TB) context.Context {
 	return ctx
 }
 
-// memory is what a guest's RAM looks like to a compressor: text, pointers, noise, and pages of zeros.
-func memory(size int) []byte {
+// memory is what a guest's RAM looks like to a compressor: text, pointers, noise, and pages of zeros. It is made once: nobody
+// may change it.
+func memory(size int) []byte { return ram()[:size:size] }
+
+var ram = sync.OnceValue(func() []byte { return makeMemory(mib) })
+
+func makeMemory(size int) []byte {
 	random := rand.New(rand.NewPCG(1, 2))
 	words := [][]byte{}
 	for range 2000 {
@@ -80,19 +87,21 @@ type sample struct {
 	data map[int64][]byte // all else is holes
 }
 
+// samples are made of frames, and of what is around their edges.
 func samples() []sample {
-	ram := memory(9*mib + 12345)
+	const frame = pack.Frame
+	ram := memory(2*frame + 12345)
 	return []sample{
 		{"empty", 0, nil},
 		{"one byte", 1, map[int64][]byte{0: {'x'}}},
-		{"one hole", 21 * mib, nil},
+		{"one hole", 5*frame + 7, nil},
 		{"an odd hole", 3, nil},
-		{"less than a frame", 4*mib - 1, map[int64][]byte{0: ram[:4*mib-1]}},
-		{"a frame", 4 * mib, map[int64][]byte{0: ram[:4*mib]}},
-		{"more than a frame", 4*mib + 1, map[int64][]byte{0: ram[:4*mib+1]}},
+		{"less than a frame", frame - 1, map[int64][]byte{0: ram[:frame-1]}},
+		{"a frame", frame, map[int64][]byte{0: ram[:frame]}},
+		{"more than a frame", frame + 1, map[int64][]byte{0: ram[:frame+1]}},
 		{"RAM", int64(len(ram)), map[int64][]byte{0: ram}},
-		{"islands", 50 * mib, map[int64][]byte{0: ram[:5000], 7 * mib: ram[:mib], 30*mib - 3: ram[:9], 41*mib + 4096: ram[:4096]}},
-		{"a hole at the end", 30*mib + 1, map[int64][]byte{4 * mib: ram[:4*mib]}},
+		{"islands", 12*frame + frame/2, map[int64][]byte{0: ram[:5000], 2 * frame: ram[:frame/4], 7*frame - 3: ram[:9], 10*frame + 4096: ram[:4096]}},
+		{"a hole at the end", 7*frame + 1, map[int64][]byte{frame: ram[:frame]}},
 	}
 }
 

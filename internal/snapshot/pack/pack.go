@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
@@ -19,10 +20,14 @@ const level = zstd.SpeedFastest
 // Pack writes the packed form of the file src to dst. Nobody may write to src meanwhile. Progress counts the bytes of src,
 // holes too.
 func Pack(ctx context.Context, dst, src string, progress Progress) error {
+	return packFile(ctx, dst, src, frameSize, progress)
+}
+
+func packFile(ctx context.Context, dst, src string, frame int64, progress Progress) error {
 	f, err := os.Open(src)
 	if err == nil {
 		defer f.Close()
-		err = publish(dst, func(to *os.File) error { return pack(ctx, to, f, progress) })
+		err = publish(dst, func(to *os.File) error { return pack(ctx, to, f, frame, progress) })
 	}
 	if err != nil {
 		return fmt.Errorf("pack %s: %w", src, err)
@@ -34,14 +39,16 @@ func Pack(ctx context.Context, dst, src string, progress Progress) error {
 type packer struct {
 	from    *os.File
 	size    int64
+	frame   int64  // content of one, in bytes
 	used    []bool // for each frame, whether there is anything but a hole
 	encoder *zstd.Encoder
-	hole    []byte // a frame of zeros
+	hole    []byte // a frame of zeros, once there is one
 	meter   meter
 }
 
-func pack(ctx context.Context, to io.Writer, from *os.File, progress Progress) error {
-	p, err := newPacker(from, progress)
+// pack makes frames of so many bytes of content.
+func pack(ctx context.Context, to io.Writer, from *os.File, frame int64, progress Progress) error {
+	p, err := newPacker(from, frame, progress)
 	if err != nil {
 		return err
 	}
@@ -57,7 +64,7 @@ func pack(ctx context.Context, to io.Writer, from *os.File, progress Progress) e
 	return group.Wait()
 }
 
-func newPacker(from *os.File, progress Progress) (*packer, error) {
+func newPacker(from *os.File, frame int64, progress Progress) (*packer, error) {
 	info, err := from.Stat()
 	if err != nil {
 		return nil, err
@@ -66,10 +73,10 @@ func newPacker(from *os.File, progress Progress) (*packer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &packer{from: from, size: info.Size(), meter: meter{total: info.Size(), tell: progress}}
-	p.used = make([]bool, (p.size+frameSize-1)/frameSize)
+	p := &packer{from: from, size: info.Size(), frame: frame, meter: meter{total: info.Size(), tell: progress}}
+	p.used = make([]bool, (p.size+frame-1)/frame)
 	for _, e := range extents {
-		for i := e.Offset / frameSize; i*frameSize < e.End(); i++ {
+		for i := e.Offset / frame; i*frame < e.End(); i++ {
 			p.used[i] = true
 		}
 	}
@@ -77,18 +84,16 @@ func newPacker(from *os.File, progress Progress) (*packer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.hole = p.encoder.EncodeAll(make([]byte, frameSize), nil)
 	return p, nil
 }
 
 func (p *packer) workers() int { return runtime.GOMAXPROCS(0) }
 
 // length is that of a frame's content.
-func (p *packer) length(frame int) int { return int(min(frameSize, p.size-int64(frame)*frameSize)) }
+func (p *packer) length(frame int) int { return int(min(p.frame, p.size-int64(frame)*p.frame)) }
 
 // encodeAll starts a worker for each frame; the queue bounds how many there are.
 func (p *packer) encodeAll(ctx context.Context, group *errgroup.Group, frames chan<- chan []byte) error {
-	buffers := newPool(frameSize)
 	for i := range p.used {
 		frame := make(chan []byte, 1)
 		select {
@@ -96,15 +101,17 @@ func (p *packer) encodeAll(ctx context.Context, group *errgroup.Group, frames ch
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if !p.used[i] && p.length(i) == frameSize {
+		if !p.used[i] && int64(p.length(i)) == p.frame {
+			if p.hole == nil {
+				p.hole = p.encoder.EncodeAll(make([]byte, p.frame), nil)
+			}
 			frame <- p.hole
 			continue
 		}
 		group.Go(func() error {
-			buffer := buffers.get()
-			defer buffers.put(buffer)
-			content := buffer[:p.length(i)]
-			if _, err := p.from.ReadAt(content, int64(i)*frameSize); err != nil {
+			content := slices.Grow(buffers.get(), p.length(i))[:p.length(i)]
+			defer buffers.put(content)
+			if _, err := p.from.ReadAt(content, int64(i)*p.frame); err != nil {
 				return cut(err)
 			}
 			frame <- p.encoder.EncodeAll(content, nil)

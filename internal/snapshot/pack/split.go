@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -13,12 +14,25 @@ import (
 // splitter cuts a zstd file into its frames without decoding them. It trusts nothing that it reads.
 type splitter struct {
 	r      *bufio.Reader
+	limit  int   // content of a frame that is taken in one piece, in bytes
 	read   int64 // bytes consumed
 	buffer []byte
 }
 
-func newSplitter(r io.Reader) *splitter {
-	return &splitter{r: bufio.NewReaderSize(r, 1<<20)}
+// readers are those of earlier splitters. What is long goes past their buffers.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 64<<10) }}
+
+func newSplitter(r io.Reader, limit int) *splitter {
+	s := &splitter{r: readers.Get().(*bufio.Reader), limit: limit}
+	s.r.Reset(r)
+	return s
+}
+
+// close gives up what the splitter has. Nobody may read from it, or from [splitter.rest], any more.
+func (s *splitter) close() {
+	s.r.Reset(nil)
+	readers.Put(s.r)
+	s.r = nil
 }
 
 // piece is a frame: of content, or to be skipped.
@@ -32,12 +46,12 @@ type piece struct {
 // errLarge says that what follows has to be decoded as a stream: [splitter.rest].
 var errLarge = errors.New("frame too large for memory")
 
-// Limits of what is kept in memory, in bytes. A frame of maxFrame that no compressor could make smaller is hardly longer
-// than its content; one that is much longer consists of empty blocks.
-const (
-	maxPacked  = maxFrame + maxFrame/16
-	maxPayload = 1 << 10
-)
+// maxPayload bounds what is kept of a skippable frame, in bytes.
+const maxPayload = 1 << 10
+
+// maxPacked bounds what is kept of a frame, in bytes. One that no compressor could make smaller is hardly longer than its
+// content; one that is much longer consists of empty blocks.
+func (s *splitter) maxPacked() int { return s.limit + s.limit/16 + 1<<10 }
 
 // next returns the next frame, in buf if there is room; io.EOF at the end, and errLarge.
 func (s *splitter) next(buf []byte) (piece, error) {
@@ -52,7 +66,7 @@ func (s *splitter) next(buf []byte) (piece, error) {
 	if h.Skippable {
 		return s.skip(h)
 	}
-	if !h.HasFCS || h.FrameContentSize > maxFrame {
+	if !h.HasFCS || h.FrameContentSize > uint64(s.limit) {
 		return piece{}, errLarge
 	}
 	s.buffer = buf[:0]
@@ -108,7 +122,7 @@ func (s *splitter) frame(h zstd.Header) error {
 
 // take moves bytes to the buffer.
 func (s *splitter) take(n int) error {
-	if len(s.buffer)+n > maxPacked {
+	if len(s.buffer)+n > s.maxPacked() {
 		return errLarge
 	}
 	at := len(s.buffer)

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/stackemu/stackemu/internal/bench"
+	"github.com/stackemu/stackemu/internal/config"
+	"github.com/stackemu/stackemu/internal/view"
+)
+
+func benchCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "bench",
+		Usage: "measure how fast instances start here",
+		Description: "Starts instances of the image in all ways, next to QEMU alone, again and again, and prints medians, 90th percentiles and\n" +
+			"ratios. It takes minutes, keeps the machine busy, and leaves nothing. What the letters mean: docs/performance.md.\n\n" +
+			"Example: stackemu bench --runs 3 --only a,b,c",
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "runs", Value: 5, Usage: "measure each row `N` times"},
+			&cli.StringFlag{Name: "only", Usage: "measure these `LETTERS` only, such as a,b,c"},
+			&cli.StringFlag{Name: "instances", Value: "1,2,4,8", Usage: "how many instances (f) starts at once: `NUMBERS` with commas"},
+			&cli.BoolFlag{Name: "json", Usage: "print JSON instead of a table"},
+		},
+		Action: benchmark,
+	}
+}
+
+func benchmark(c *cli.Context) error {
+	options, err := benchOptions(c)
+	if err != nil {
+		return &usage{err}
+	}
+	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	report, err := watchBench(ctx, options)
+	if report.Measured() {
+		err = errors.Join(err, printReport(os.Stdout, &report, c.Bool("json")))
+	}
+	switch {
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return errors.New("bench: interrupted; everything it has started is gone")
+	case err != nil:
+		return fmt.Errorf("bench: %w", err)
+	case !report.Measured():
+		return errors.New("bench: nothing could be measured")
+	}
+	return nil
+}
+
+// benchOptions reads the command line. All errors are of the one who wrote it.
+func benchOptions(c *cli.Context) (o bench.Options, err error) {
+	if c.NArg() > 0 {
+		return o, fmt.Errorf("bench takes no argument (%q)", c.Args().First())
+	}
+	if o.Runs = c.Int("runs"); bench.CheckRuns(o.Runs) != nil {
+		return o, bench.CheckRuns(o.Runs)
+	}
+	if o.Only, err = bench.ParseOnly(c.String("only")); err != nil {
+		return o, err
+	}
+	if o.Instances, err = bench.ParseInstances(c.String("instances")); err != nil {
+		return o, err
+	}
+	if o.Config, err = config.FromEnv(os.LookupEnv); err != nil {
+		return o, err
+	}
+	o.Env = os.Environ()
+	o.Program, err = os.Executable()
+	return o, err
+}
+
+// watchBench measures, and shows on standard error what is going on: the report alone is on standard output.
+func watchBench(ctx context.Context, o bench.Options) (bench.Report, error) {
+	terminal, noColor := view.Detect(os.Stderr, os.LookupEnv)
+	screen := view.New(os.Stderr, terminal, noColor)
+	defer screen.Close()
+	began := time.Now()
+	o.Progress = func(e bench.Event) {
+		switch {
+		case e.Detail != "":
+			screen.State("bench", e.What, time.Since(began), e.Detail)
+		case e.Err != nil && ctx.Err() == nil:
+			screen.Line(view.Warn, e.What+": "+e.Err.Error())
+		case e.Result != "":
+			screen.Line(view.Info, "  "+e.Result)
+		}
+	}
+	return bench.Run(ctx, o)
+}
+
+func printReport(to io.Writer, r *bench.Report, asJSON bool) error {
+	if !asJSON {
+		return r.Table(to)
+	}
+	encoder := json.NewEncoder(to)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
+}

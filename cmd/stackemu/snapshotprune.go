@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/stackemu/stackemu/internal/snapshot"
+)
+
+func snapshotRmCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "rm",
+		Usage:     "remove snapshots",
+		ArgsUsage: "KEY...",
+		Description: "The next start captures a new one. The data of instances that were resumed from it stays. A KEY may also be the name\n" +
+			"of what was set aside. What an instance runs from is not removed.\n\nExample: stackemu snapshot rm --yes 5623a33e",
+		Flags:  []cli.Flag{&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"}},
+		Action: snapshotRm,
+	}
+}
+
+func snapshotRm(c *cli.Context) error {
+	words, yes := c.Args().Slice(), c.Bool("yes")
+	if n := len(words); n > 0 && (words[n-1] == "--yes" || words[n-1] == "-y") { // flags end at the first argument otherwise
+		words, yes = words[:n-1], true
+	}
+	if len(words) == 0 {
+		return &usage{errors.New("snapshot rm: which ones? `stackemu snapshot ls` prints their keys")}
+	}
+	return onShelf(c, func(ctx context.Context, s shelf) error {
+		entries, err := s.List()
+		if err != nil {
+			return err
+		}
+		var chosen []snapshot.Entry
+		for _, word := range words {
+			e, err := pick(entries, word)
+			if err != nil {
+				return fmt.Errorf("snapshot rm: %w", err)
+			}
+			chosen = append(chosen, e)
+		}
+		if !yes {
+			if err := confirm(fmt.Sprintf("Remove %s?", describe(chosen))); err != nil {
+				return fmt.Errorf("snapshot rm: %w", err)
+			}
+		}
+		var errs []error
+		for _, e := range chosen {
+			if err := s.Remove(nameOf(e)); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			fmt.Printf("removed %s, %s\n", nameOf(e), size(e.Bytes))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// describe is a question's middle.
+func describe(entries []snapshot.Entry) string {
+	var bytes int64
+	for _, e := range entries {
+		bytes += e.Bytes
+	}
+	if len(entries) == 1 {
+		return fmt.Sprintf("%s (%s on disk)", nameOf(entries[0]), size(bytes))
+	}
+	return fmt.Sprintf("%d snapshots (%s on disk)", len(entries), size(bytes))
+}
+
+func snapshotPruneCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "prune",
+		Usage: "remove what nothing uses",
+		Description: "Removes snapshots whose image is not in the image folder any more, those that were replaced or set aside, and what\n" +
+			"captures that were cut off have left. What an instance runs from stays.\n\nExample: stackemu snapshot prune --dry-run",
+		Flags:  []cli.Flag{&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "remove nothing, and say what would be"}},
+		Action: snapshotPrune,
+	}
+}
+
+func snapshotPrune(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	return onShelf(c, func(ctx context.Context, s shelf) error {
+		images, err := s.images(ctx)
+		if err != nil {
+			return fmt.Errorf("snapshot prune: %w", err)
+		}
+		dry := c.Bool("dry-run")
+		pruned, err := s.Prune(func(m snapshot.Manifest) bool { return images[m.Parts.ImageDigest] }, dry)
+		verb, freed := "removed", int64(0)
+		if dry {
+			verb = "would remove"
+		}
+		for _, e := range pruned.Removed {
+			freed += e.Bytes
+			fmt.Printf("%s %s, %s: %s\n", verb, nameOf(e), size(e.Bytes), whyPruned(e))
+		}
+		for _, e := range pruned.Held {
+			fmt.Printf("left %s, %s: an instance uses it (%s)\n", nameOf(e), size(e.Bytes), whyPruned(e))
+		}
+		fmt.Printf("%s %d, %s in all\n", verb, len(pruned.Removed), size(freed))
+		return err
+	})
+}
+
+// images are the digests of all images there are. One that cannot be read ends the command: its snapshots are not to be lost.
+func (s shelf) images(ctx context.Context) (map[string]bool, error) {
+	folders := s.conf.Folders()
+	paths, err := filepath.Glob(filepath.Join(folders.Images, "*.qcow2"))
+	if err != nil {
+		return nil, err
+	}
+	digests := map[string]bool{}
+	for _, path := range paths {
+		digest, err := snapshot.ImageDigest(ctx, path, folders.Cache)
+		if err != nil {
+			return nil, err
+		}
+		digests[digest] = true
+	}
+	return digests, nil
+}
+
+func whyPruned(e snapshot.Entry) string {
+	switch {
+	case !e.InUse && e.Cause != "":
+		return e.What + ", " + e.Cause
+	case !e.InUse:
+		return e.What
+	case e.Manifest == nil:
+		return "its manifest cannot be read"
+	}
+	return "its image is gone"
+}

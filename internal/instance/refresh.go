@@ -1,0 +1,161 @@
+package instance
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/stackemu/stackemu/internal/guestapi"
+	"github.com/stackemu/stackemu/qemu/qga"
+)
+
+// This file brings a guest up to date: its clock, its random numbers, this instance's ports, its mounts and its secrets. A
+// guest with our tools does all of it in one round trip. Another one, whose image was built elsewhere, does it step by step
+// with what the guest contract names and what every Linux has.
+
+// entropyBytes is what a guest gets for its random pool: twice what the kernel's generator is keyed with.
+const entropyBytes = 64
+
+// Refresh brings the guest up to date: clock, entropy, this instance's ports, and secrets of its own, unless those that it has
+// are its own already. It may be repeated.
+func (b *Boot) Refresh(ctx context.Context, g *qga.Client) (guestapi.Result, error) {
+	if b.secrets == nil && b.rotates() {
+		b.secrets = freshSecrets()
+	}
+	request := guestapi.Request{Time: time.Now(), Entropy: make([]byte, entropyBytes), Runtime: b.runtimeEnv(),
+		Mounts: b.guestMounts(), Secrets: b.secrets}
+	_, _ = rand.Read(request.Entropy) // never fails
+	input, err := json.Marshal(request)
+	if err != nil {
+		return guestapi.Result{}, err
+	}
+	out, err := g.Exec(ctx, guestapi.Program, []string{guestapi.Command}, input)
+	if errors.Is(err, qga.ErrNoProgram) {
+		return refreshByStep(ctx, g, request)
+	}
+	if err != nil {
+		return guestapi.Result{}, err
+	}
+	result, err := guestapi.ParseResult(out.Stdout)
+	switch {
+	case err != nil:
+		return result, fmt.Errorf("%s: exit code %d, %w: %s", guestapi.Command, out.ExitCode, err, firstLine(out.Stderr))
+	case result.Err() != nil:
+		return result, fmt.Errorf("%s: %w", guestapi.Command, result.Err())
+	case out.ExitCode != 0:
+		return result, fmt.Errorf("%s: exit code %d: %s", guestapi.Command, out.ExitCode, firstLine(out.Stderr))
+	}
+	return result, nil
+}
+
+// rotates tells whether the guest is to get secrets of its own: when it has the public ones, or when nobody knows which.
+func (b *Boot) rotates() bool {
+	if b.config.NoRotation {
+		return false
+	}
+	_, err := os.Stat(b.files.PublishedKey)
+	return b.fresh || err != nil
+}
+
+func freshSecrets() map[string]string {
+	secrets := map[string]string{}
+	for _, name := range guestapi.SecretNames {
+		secret := make([]byte, 32)
+		_, _ = rand.Read(secret) // never fails
+		secrets[name] = hex.EncodeToString(secret)
+	}
+	return secrets
+}
+
+// rotateProgram is the guest contract's (docs/architecture.md).
+const rotateProgram = "/usr/local/bin/trigger-fast-rotate"
+
+// refreshByStep is Refresh for a guest without our tools. Such a guest cannot be told of other host ports than those that it
+// was booted with.
+func refreshByStep(ctx context.Context, g *qga.Client, request guestapi.Request) (guestapi.Result, error) {
+	var result guestapi.Result
+	for _, step := range []struct {
+		name   string
+		wanted bool
+		run    func() error
+	}{
+		{guestapi.StepClock, true, func() error { return g.SetTime(ctx, time.Now()) }},
+		{guestapi.StepEntropy, true, func() error {
+			return run(ctx, g, request.Entropy, "/bin/dd", "of=/dev/urandom", "status=none")
+		}},
+		{guestapi.StepMounts, len(request.Mounts) > 0, func() error { return mountByStep(ctx, g, request.Mounts) }},
+		{guestapi.StepRotation, len(request.Secrets) > 0, func() error {
+			return withoutSecrets(run(ctx, g, []byte(envLines(request.Secrets)), rotateProgram), request.Secrets)
+		}},
+	} {
+		if !step.wanted {
+			continue
+		}
+		began := time.Now()
+		if err := step.run(); err != nil {
+			return result, fmt.Errorf("%s: %w", step.name, err)
+		}
+		result.Steps = append(result.Steps, guestapi.Step{Name: step.name, Took: time.Since(began)})
+	}
+	return result, nil
+}
+
+// withoutSecrets is an error whose text, which may be the guest's, gives none of them away.
+func withoutSecrets(err error, secrets map[string]string) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	for name, secret := range secrets {
+		text = strings.ReplaceAll(text, secret, "("+name+")")
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
+}
+
+// mountByStep mounts what has just been plugged in. A guest may find a device a moment after its agent answers, which is what
+// the emulator's second try is for.
+func mountByStep(ctx context.Context, g *qga.Client, mounts []guestapi.Mount) error {
+	for _, m := range mounts {
+		if run(ctx, g, nil, "/bin/mountpoint", "-q", m.Path) == nil {
+			continue // by the try before this one
+		}
+		options := "trans=virtio,version=9p2000.L,msize=524288,access=any,nosuid,nodev"
+		if m.ReadOnly {
+			options += ",ro"
+		}
+		if err := run(ctx, g, nil, "/bin/mkdir", "-p", path.Clean(m.Path)); err != nil {
+			return err
+		}
+		if err := run(ctx, g, nil, "/bin/mount", "-t", "9p", "-o", options, m.Tag, m.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run runs a program in the guest, which has nothing to say unless it fails.
+func run(ctx context.Context, g *qga.Client, input []byte, program string, args ...string) error {
+	out, err := g.Exec(ctx, program, args, input)
+	if err != nil {
+		return err
+	}
+	if out.ExitCode != 0 {
+		return fmt.Errorf("%s: exit code %d: %s", program, out.ExitCode, firstLine(out.Stderr))
+	}
+	return nil
+}
+
+func firstLine(text []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	return line
+}
