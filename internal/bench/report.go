@@ -70,8 +70,10 @@ func (r *Report) summarize() {
 	}
 	for n := range r.Rows {
 		row := &r.Rows[n]
-		if to := r.row(row.RatioTo); to != nil && to.Median > 0 && len(row.Samples) > 0 {
+		if to := r.row(row.RatioTo); to != nil && to != row && to.Median > 0 && len(row.Samples) > 0 {
 			row.Ratio = row.Median / to.Median
+		} else {
+			row.RatioTo = ""
 		}
 	}
 	r.Claims = r.judge()

@@ -27,6 +27,7 @@ const (
 	Capturing                // a guest boots to be captured; ends when every service is healthy
 	Resuming                 // QEMU is being started and loads a snapshot or session; ends when the guest runs
 	ColdBooting              // QEMU is being started and boots its disk; ends when the guest's agent has come up
+	Adopting                 // a VM that a former supervisor left is taken over; ends when its monitor answers
 	Refreshing               // the guest gets clock, entropy, mounts and secrets; ends when the host ports are open
 	Probing                  // ends when every service is healthy and the key is published
 	Ready                    // every service has answered; ends with a stop, or with the machine's death
@@ -38,7 +39,7 @@ const (
 	Failed                   // final: no process is left, the causes tell why
 )
 
-var stateNames = [...]string{"absent", "preparing", "capturing", "resuming", "cold-booting", "refreshing", "probing", "ready", "saving", "draining", "backoff", "stopping", "stopped", "failed"}
+var stateNames = [...]string{"absent", "preparing", "capturing", "resuming", "cold-booting", "adopting", "refreshing", "probing", "ready", "saving", "draining", "backoff", "stopping", "stopped", "failed"}
 
 // String gives the name that users see in lines, logs and documents.
 func (s State) String() string { return stateNames[s] }
@@ -54,9 +55,10 @@ const (
 	Cold    Way = iota // it boots from its disk
 	Capture            // so it does, to be captured; nobody is served
 	Resume             // it goes on from a snapshot or from a saved session
+	Adopt              // it runs already, ready: its supervisor is gone
 )
 
-var wayNames = [...]string{"cold boot", "capture", "resume"}
+var wayNames = [...]string{"cold boot", "capture", "resume", "adoption"}
 
 // String gives the word that users see in lines and errors.
 func (w Way) String() string { return wayNames[w] }

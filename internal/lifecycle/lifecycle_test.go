@@ -54,6 +54,7 @@ var (
 	good     = []Event{Start{}, Prepared{}, MonitorUp{}, GuestUp{}, Refreshed{}, PortsOpened{}, Healthy{}, Confirmed{}}
 	warm     = []Event{Start{}, Prepared{Way: Resume, Sessions: true}, MonitorUp{}, Loaded{}, Refreshed{}, PortsOpened{}, Healthy{}, Confirmed{}}
 	captured = []Event{Start{}, Prepared{Way: Capture}, MonitorUp{}, GuestUp{}, PortsOpened{}, Healthy{}, Saved{}, Died{PoweredOff: true}, Drained{}, Sealed{}}
+	adopted  = []Event{Start{}, Prepared{Way: Adopt, Sessions: true}, MonitorUp{}, Healthy{}, Confirmed{}}
 	errBoom  = errors.New("boom")
 )
 
@@ -72,6 +73,8 @@ func at(t *testing.T, s State) *Instance {
 		story(i, t0, captured[:2]...)
 	case Resuming:
 		story(i, t0, warm[:2]...)
+	case Adopting:
+		story(i, t0, adopted[:2]...)
 	case Saving:
 		story(i, t0, append(warm, Stop{})...)
 	case Stopped:
@@ -121,6 +124,21 @@ func TestResume(t *testing.T) {
 		"deadline 20s", "drain",
 		"deadline 1m0s", "seal",
 		"stopped", "disarm", "finish <nil>")
+}
+
+// The VM of a dead supervisor is not touched, only asked.
+func TestAdoption(t *testing.T) {
+	check(t, story(New(DefaultPolicy()), t0, append(adopted, GuestUp{}, Stop{})...),
+		"preparing", "deadline 6m0s", "prepare",
+		"adopting", "deadline 30s", "boot",
+		"probing", "deadline 45s", "probe",
+		"confirm",
+		"ready", "disarm",
+		"saving", "deadline 1m0s", "save")
+	check(t, story(at(t, Adopting), t0, DeadlinePassed{errBoom}, Drained{}),
+		"draining", "deadline 20s", "fallback: adoption: boom", "drain",
+		"preparing", "deadline 6m0s", "prepare cold")
+	check(t, story(at(t, Adopting), t0, Stop{})[:3], "stopping", "deadline 40s", "shutdown agent")
 }
 
 // A first start captures, and then resumes what it has captured.

@@ -22,7 +22,7 @@ func (i *Instance) Step(now time.Time, ev Event) []Effect {
 		}
 	case Preparing:
 		return i.preparing(now, ev)
-	case Capturing, Resuming, ColdBooting, Refreshing, Probing, Ready:
+	case Capturing, Resuming, ColdBooting, Adopting, Refreshing, Probing, Ready:
 		if effects := i.better(ev); effects != nil {
 			return effects
 		}
@@ -66,7 +66,7 @@ func (i *Instance) launch(ev Prepared) []Effect {
 		i.stopping = true
 		return i.drain()
 	}
-	to := map[Way]State{Cold: ColdBooting, Capture: Capturing, Resume: Resuming}[ev.Way]
+	to := map[Way]State{Cold: ColdBooting, Capture: Capturing, Resume: Resuming, Adopt: Adopting}[ev.Way]
 	return i.enter(to, Arm{i.policy.BootTimeout, "QEMU's monitor"}, Boot{})
 }
 
@@ -88,6 +88,8 @@ func (i *Instance) better(ev Event) []Effect {
 		return i.resuming(ev)
 	case ColdBooting:
 		return i.coldBooting(ev)
+	case Adopting:
+		return i.adopting(ev)
 	case Refreshing:
 		return i.refreshing(ev)
 	case Probing:
@@ -132,6 +134,14 @@ func (i *Instance) coldBooting(ev Event) []Effect {
 	return nil
 }
 
+// adopting skips what the former supervisor has done: the guest is up to date, and its ports are open.
+func (i *Instance) adopting(ev Event) []Effect {
+	if _, ok := ev.(MonitorUp); ok {
+		return i.enter(Probing, i.awaitServices(), Probe{})
+	}
+	return nil
+}
+
 func (i *Instance) refresh() []Effect {
 	return i.enter(Refreshing, Arm{i.policy.RefreshTimeout, "bringing the guest up to date"}, Refresh{})
 }
@@ -165,7 +175,7 @@ func (i *Instance) awaitGuest() []Effect {
 }
 
 func (i *Instance) awaitServices() Arm {
-	if i.way == Resume {
+	if i.way == Resume || i.way == Adopt {
 		return Arm{i.policy.WarmTimeout, "the services to become healthy"}
 	}
 	return Arm{i.policy.ReadyTimeout, "the services to become healthy"}

@@ -15,7 +15,7 @@ func (i *Instance) stop(ev Stop) []Effect {
 		return i.finish(Stopped, nil)
 	case Preparing, Backoff, ColdBooting, Resuming, Capturing: // no guest that could lose anything has run yet
 		return i.enter(Stopping, i.cutOff()...)
-	case Refreshing, Probing, Ready:
+	case Adopting, Refreshing, Probing, Ready:
 		switch {
 		case ev.Kill:
 			i.unclean = true
