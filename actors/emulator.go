@@ -109,6 +109,8 @@ func (e *emulator) Receive(c actor.Context) {
 		e.sealed(c, m.err)
 	case *messages.SnapshotPublished:
 		e.snapshotPublished(c, m.Cause.Err)
+	case *named:
+		e.named(c, m.err)
 	case *confirmed:
 		e.confirmed(c, m)
 
@@ -172,7 +174,7 @@ func (e *emulator) perform(c actor.Context, effect lifecycle.Effect) {
 	case lifecycle.Wait:
 		e.after(c, f.For, &backoffOver{})
 	case lifecycle.Save:
-		e.agent.Tell(c, &messages.QuietGuest{})
+		e.quietGuest(c)
 	case lifecycle.Seal:
 		e.seal(c)
 	case lifecycle.Shutdown:

@@ -55,6 +55,7 @@ type fakeWorld struct {
 	mu       sync.Mutex
 	ownDisk  bool // somebody could have written to it
 	session  bool // a session is saved
+	orphan   bool // a VM runs that a former supervisor left, ready
 	confirms int
 	machines []*fakeMachine
 	opened   int // instances that are held
@@ -159,12 +160,14 @@ type fakeMachine struct {
 func (m *fakeMachine) choose(choice Choice) {
 	m.kept = choice.Capture
 	switch {
+	case m.world.orphan:
+		m.way, m.open = lifecycle.Adopt, true
 	case choice.Capture != nil:
 		m.way = lifecycle.Capture
 	case choice.Snapshot != nil || m.world.session:
 		m.way = lifecycle.Resume
 	}
-	m.world.session = false // it is used once, whatever becomes of it
+	m.world.orphan, m.world.session = false, false // it is used once, whatever becomes of it
 }
 
 func (m *fakeMachine) launch() (Process, error) {

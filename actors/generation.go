@@ -34,6 +34,7 @@ type generation struct {
 	granted         bool // it is resumed from a snapshot of the store
 	agentUp         bool // the guest's agent answers
 	refreshFailures int
+	quiet           bool // the guest is ready for being saved
 	closing         bool // the emulator itself is stopping: spawn nothing
 }
 

@@ -65,7 +65,8 @@ func (i realInstance) Survey(ctx context.Context, limits lifecycle.Prepare) (Sur
 }
 
 // ways are the words of the state machine for those of the library.
-var ways = map[instance.Way]lifecycle.Way{instance.Cold: lifecycle.Cold, instance.Capture: lifecycle.Capture, instance.Resume: lifecycle.Resume}
+var ways = map[instance.Way]lifecycle.Way{instance.Cold: lifecycle.Cold, instance.Capture: lifecycle.Capture, instance.Resume: lifecycle.Resume,
+	instance.Adopt: lifecycle.Adopt}
 
 func (i realInstance) Prepare(ctx context.Context, choice Choice) (*Boot, error) {
 	var from instance.Choice
@@ -80,7 +81,7 @@ func (i realInstance) Prepare(ctx context.Context, choice Choice) (*Boot, error)
 		return nil, err
 	}
 	boot := &Boot{Way: ways[b.Way], Sessions: b.Sessions(), Notes: b.Notes,
-		Confirm: b.Confirm, Seal: b.Seal, Manifest: b.Manifest, Explain: b.Explain, Close: b.Close}
+		Confirm: b.Confirm, Seal: b.Seal, Name: b.Name, Manifest: b.Manifest, Explain: b.Explain, Close: b.Close}
 	for _, s := range b.Services() {
 		boot.Services = append(boot.Services, messages.Service{Name: s.Name, URL: s.URL()})
 		boot.Checks = append(boot.Checks, Check{s.Name, func(ctx context.Context) error { return b.Probe(ctx, s) }})

@@ -156,6 +156,23 @@ func TestCaptureResumeSession(t *testing.T) {
 	})
 }
 
+// A VM that its new supervisor cannot make sense of is replaced by a boot of its disk.
+func TestAdoptionFallsBack(t *testing.T) {
+	w := &fakeWorld{warm: true, orphan: true, ownDisk: true}
+	w.onProbe = func(service string) error {
+		if w.last().way == lifecycle.Adopt {
+			return errors.New("dead")
+		}
+		return nil
+	}
+	stage(t, w, func(p *play) {
+		p.up()
+		p.story("preparing", "notice: slow, but works", "adopting", "probing", "draining",
+			"notice: adoption: the services to become healthy: no success within 45s: backend (dead), dashboard (dead)\nserial: its last words (after 45.04s); boots from its disk instead",
+			"preparing", "cold-booting", "refreshing", "probing", "backend healthy", "dashboard healthy", "ready")
+	})
+}
+
 // A failure at any step of a resume ends in a cold boot, with one warning.
 func TestResumeFallsBack(t *testing.T) {
 	errBoom := errors.New("boom")

@@ -98,6 +98,15 @@ func TestTraceOfALostMachine(t *testing.T) {
 	})
 }
 
+func TestTraceOfAnAdoption(t *testing.T) {
+	stage(t, &fakeWorld{warm: true, orphan: true, ownDisk: true}, func(p *play) {
+		p.up()
+		p.tree.Tell(&messages.StopInstances{})
+		p.end()
+		golden(t, "adoption", tracetest.Story(p.entries(), emulatorPath, "stopped"))
+	})
+}
+
 // Every record tells its cause, and everything of one start has the start's correlation id.
 func TestTraceTellsCauses(t *testing.T) {
 	stage(t, &fakeWorld{bootFor: time.Second}, func(p *play) {

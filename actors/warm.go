@@ -17,6 +17,7 @@ import (
 type (
 	sealed    struct{ err error }
 	confirmed struct{ err error }
+	named     struct{ err error }
 )
 
 // want asks the store. The store's end is an answer, too (see terminated).
@@ -62,7 +63,20 @@ func (e *emulator) snapshotPublished(c actor.Context, err error) {
 	if err == nil {
 		e.notice(c, fmt.Sprintf("captured the snapshot in %v", time.Since(e.since).Round(100*time.Millisecond)))
 	}
-	e.sealed(c, err)
+	if err != nil || e.boot.Name == nil {
+		e.sealed(c, err)
+		return
+	}
+	name := e.boot.Name
+	e.life.run(c, func(context.Context) any { return &named{name()} })
+}
+
+// named goes on whatever came of it: the names of a snapshot are for others.
+func (e *emulator) named(c actor.Context, err error) {
+	if err != nil {
+		e.warn(c, err.Error())
+	}
+	e.sealed(c, nil)
 }
 
 // refresh needs the guest's agent: agentReady comes back to it when there is none yet.
@@ -74,8 +88,11 @@ func (e *emulator) refresh(c actor.Context) {
 
 func (e *emulator) agentReady(c actor.Context) {
 	e.agentUp = true
-	if e.machineState.State() == lifecycle.Refreshing {
+	switch st := e.machineState.State(); {
+	case st == lifecycle.Refreshing:
 		e.refresh(c)
+	case st == lifecycle.Saving && !e.quiet:
+		e.quietGuest(c)
 	}
 }
 
@@ -90,6 +107,14 @@ func (e *emulator) refreshFailed(c actor.Context, err error) {
 	e.refresh(c)
 }
 
+// quietGuest needs the guest's agent. The services of a guest that is captured may be healthy before its agent has answered;
+// later an agent that is gone does not come back in time.
+func (e *emulator) quietGuest(c actor.Context) {
+	if e.agentUp || e.boot.Way != lifecycle.Capture {
+		e.agent.Tell(c, &messages.QuietGuest{})
+	}
+}
+
 // guestQuiet goes on with the save. A guest that could not be prepared is shut down instead: its disk alone must do for the
 // next start if the session does not load.
 func (e *emulator) guestQuiet(c actor.Context, err error) {
@@ -100,6 +125,7 @@ func (e *emulator) guestQuiet(c actor.Context, err error) {
 		e.saveFailed(c, err)
 		return
 	}
+	e.quiet = true
 	e.monitor.Tell(c, &messages.SaveState{})
 }
 
@@ -171,5 +197,7 @@ func (e *emulator) release(c actor.Context) {
 }
 
 func (m *sealed) failure() error { return m.err }
+
+func (m *named) failure() error { return m.err }
 
 func (m *confirmed) failure() error { return m.err }

@@ -59,6 +59,7 @@ type Boot struct {
 	DialAgent   func(ctx context.Context) (AgentConn, error)
 	Confirm     func() error                    // makes known that it is ready: publishes its key
 	Seal        func(ctx context.Context) error // publishes the session that was saved
+	Name        func() error                    // gives a snapshot that was published its other names; nil for none
 	Manifest    func() snapshot.Manifest        // of the snapshot that was captured
 	Explain     func() string                   // the guest's last words, for the error of a start that failed; may be empty
 	Close       func() error

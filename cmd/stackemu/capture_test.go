@@ -95,10 +95,11 @@ func TestCaptureIsInterrupted(t *testing.T) {
 // The host ports are open by then.
 func TestCaptureOfAGuestThatOpensItsPortTwice(t *testing.T) {
 	s := healthy
-	opens := qemutest.Event{Name: "VSERPORT_CHANGE", Data: map[string]any{"id": qemu.AgentDevice, "open": true}}
-	closes := qemutest.Event{Name: "VSERPORT_CHANGE", Data: map[string]any{"id": qemu.AgentDevice, "open": false}}
-	s.Monitor.Events = []qemutest.Event{opens, closes, opens}
-	s.HTTP = &qemutest.HTTP{After: 500 * time.Millisecond}
+	port := func(open bool) qemutest.Event {
+		return qemutest.Event{After: 200 * time.Millisecond, Name: "VSERPORT_CHANGE", Data: map[string]any{"id": qemu.AgentDevice, "open": open}}
+	}
+	s.Monitor.Events = []qemutest.Event{port(true), port(false), port(true)} // while the services are waited for
+	s.HTTP = &qemutest.HTTP{After: time.Second}
 	e := newEmulator(t, s)
 	c := e.run(0, "capture")
 	e.says(c, "capturing", "saving", "captured the snapshot", "stopped")

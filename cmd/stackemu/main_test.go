@@ -297,19 +297,36 @@ func TestSecondUpIsRefused(t *testing.T) {
 	}
 }
 
-// After a kill -9 of the supervisor its VM is still there. The next one ends it in an orderly way and takes its place.
+// After a kill -9 of the supervisor its VM goes on serving. The next one takes it over.
 func TestOrphanOfAKilledSupervisor(t *testing.T) {
 	e := newEmulator(t, healthy)
 	first := e.start("up")
 	first.Until(`ready`)
-	orphan, err := qemu.ReadPID(filepath.Join(e.home, "run/vm/qemu.pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	first.Kill()
-	first.End()
+	orphan := e.orphan(first)
+	second := e.start("up")
+	second.Until(fmt.Sprintf(`took over the VM that a former supervisor had left \(pid %d\)`, orphan.PID))
+	second.Until(`ready .* taken over`)
 	if !orphan.Alive() {
-		t.Fatal("the VM died with its supervisor: nothing to test")
+		t.Error("the VM is another one")
+	}
+	second.Interrupt()
+	if code := second.End(); code != 0 {
+		t.Errorf("exit code %d: %s", code, second.Stderr())
+	}
+	if !strings.Contains(second.Stdout(), "saving") {
+		t.Error("no session was saved")
+	}
+	e.nothingLeft()
+}
+
+// A VM that nobody knows enough about is ended in an orderly way.
+func TestOrphanThatCannotBeTakenOver(t *testing.T) {
+	e := newEmulator(t, healthy)
+	first := e.start("up")
+	first.Until(`ready`)
+	orphan := e.orphan(first)
+	if err := os.WriteFile(filepath.Join(e.home, "run/vm/vm.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	second := e.start("up")
 	second.Until(fmt.Sprintf(`ended a VM that a former supervisor had left \(pid %d\)`, orphan.PID))
@@ -322,6 +339,21 @@ func TestOrphanOfAKilledSupervisor(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, second.Stderr())
 	}
 	e.nothingLeft()
+}
+
+// orphan kills a supervisor and leaves its VM.
+func (e *emulator) orphan(supervisor *clitest.Command) qemu.Identity {
+	e.Helper()
+	id, err := qemu.ReadPID(filepath.Join(e.home, "run/vm/qemu.pid"))
+	if err != nil {
+		e.Fatal(err)
+	}
+	supervisor.Kill()
+	supervisor.End()
+	if !id.Alive() {
+		e.Fatal("the VM died with its supervisor: nothing to test")
+	}
+	return id
 }
 
 func TestTakenPortNamesItsOwner(t *testing.T) {

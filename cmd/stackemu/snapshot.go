@@ -80,23 +80,41 @@ func (s shelf) inUse() ([]snapshot.Entry, error) {
 	return used, nil
 }
 
+// arguments are those of a command without the switches among them: the library takes none after the first argument.
+func arguments(c *cli.Context) (words []string, err error) {
+	for _, word := range c.Args().Slice() {
+		if !strings.HasPrefix(word, "-") {
+			words = append(words, word)
+			continue
+		}
+		if err := c.Set(strings.TrimLeft(word, "-"), "true"); err != nil {
+			return nil, &usage{fmt.Errorf("snapshot %s: %s is none of its switches", c.Command.Name, word)}
+		}
+	}
+	return words, nil
+}
+
 // keys are those of the snapshots in use that were asked for: at most one, or all of them.
 func (s shelf) keys(c *cli.Context) ([]string, error) {
-	if c.NArg() > 1 {
+	words, err := arguments(c)
+	if err != nil {
+		return nil, err
+	}
+	if len(words) > 1 {
 		return nil, &usage{fmt.Errorf("snapshot %s takes one key at most", c.Command.Name)}
 	}
 	used, err := s.inUse()
 	if err != nil {
 		return nil, err
 	}
-	if c.NArg() == 0 {
+	if len(words) == 0 {
 		var keys []string
 		for _, e := range used {
 			keys = append(keys, e.Key)
 		}
 		return keys, nil
 	}
-	e, err := pick(used, c.Args().First())
+	e, err := pick(used, words[0])
 	return []string{e.Key}, err
 }
 

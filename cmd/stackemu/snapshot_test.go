@@ -132,7 +132,7 @@ func TestSnapshotCheck(t *testing.T) {
 	h := newSnapshotHome(t)
 	out, _ := h.cli(0, "check")
 	h.has(out, h.parts.Key()+" is well\n", "ram.img", "device.state", "not packed")
-	out, _ = h.cli(0, "check", "--read-data", h.parts.Key()[:6])
+	out, _ = h.cli(0, "check", h.parts.Key()[:6], "--read-data")
 	h.has(out, "is well, every byte")
 
 	info, err := os.Stat(h.file("ram.img"))
@@ -261,6 +261,7 @@ func TestSnapshotUsage(t *testing.T) {
 		{[]string{"unpack"}, "takes one file or key"},
 		{[]string{"unpack", h.image()}, "--output"},
 		{[]string{"rm"}, "which ones?"},
+		{[]string{"check", "beef", "--loud"}, "none of its switches"},
 	} {
 		_, errs := h.cli(exitUsage, test.args...)
 		h.has(errs, test.want)

@@ -24,9 +24,9 @@ func snapshotRmCommand() *cli.Command {
 }
 
 func snapshotRm(c *cli.Context) error {
-	words, yes := c.Args().Slice(), c.Bool("yes")
-	if n := len(words); n > 0 && (words[n-1] == "--yes" || words[n-1] == "-y") { // flags end at the first argument otherwise
-		words, yes = words[:n-1], true
+	words, err := arguments(c)
+	if err != nil {
+		return err
 	}
 	if len(words) == 0 {
 		return &usage{errors.New("snapshot rm: which ones? `stackemu snapshot ls` prints their keys")}
@@ -44,7 +44,7 @@ func snapshotRm(c *cli.Context) error {
 			}
 			chosen = append(chosen, e)
 		}
-		if !yes {
+		if !c.Bool("yes") {
 			if err := confirm(fmt.Sprintf("Remove %s?", describe(chosen))); err != nil {
 				return fmt.Errorf("snapshot rm: %w", err)
 			}

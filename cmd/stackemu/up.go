@@ -227,7 +227,7 @@ func (r *runner) state(m *messages.StateChanged) {
 }
 
 // howInWords is what the line of a ready instance says of the way there.
-var howInWords = map[string]string{lifecycle.Cold.String(): "cold boot", lifecycle.Resume.String(): "resumed"}
+var howInWords = map[string]string{lifecycle.Cold.String(): "cold boot", lifecycle.Resume.String(): "resumed", lifecycle.Adopt.String(): "taken over"}
 
 func (r *runner) ended(m *messages.InstanceEnded) {
 	switch err := m.Cause.Err; {

@@ -10,7 +10,6 @@ import (
 	"github.com/stackemu/stackemu/internal/instance"
 	"github.com/stackemu/stackemu/internal/profile"
 	"github.com/stackemu/stackemu/internal/snapshot"
-	"github.com/stackemu/stackemu/qemu"
 	"github.com/stackemu/stackemu/qemu/qga"
 	"github.com/stackemu/stackemu/qemu/qmp"
 )
@@ -22,7 +21,7 @@ const floorLimit = 5 * time.Minute
 // health checks, no rotation.
 type driven struct {
 	boot    *instance.Boot
-	process *qemu.Process
+	process instance.Process
 	monitor *qmp.Conn
 	agent   *qga.Client
 	took    time.Duration // from before exec until the agent has answered

@@ -26,7 +26,7 @@ type guest struct {
 	ctx     context.Context
 	held    *instance.Instance
 	boot    *instance.Boot
-	process *qemu.Process
+	process instance.Process
 	monitor *qmp.Conn
 	agent   *qga.Client
 }

@@ -165,18 +165,33 @@ func TestKilledQEMU(t *testing.T) {
 	e.nothingLeft()
 }
 
-// The supervisor is killed: its VM is shut down by the next one, through ACPI, and nothing is lost.
+// The supervisor is killed: its VM goes on serving, and the next supervisor takes it over, until a stop that saves a session.
 func TestOrphan(t *testing.T) {
 	e := newEmulator(t)
 	first := e.up()
 	mine := e.worksWith(e.key())
+	vm, err := qemu.ReadPID(e.file("qemu.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	first.Kill()
 	first.End()
+	if kept := e.worksWith(e.key()); kept != mine {
+		t.Errorf("without a supervisor: %+v, want %+v", kept, mine)
+	}
 	second := e.start("up")
-	second.Until(`ended a VM that a former supervisor had left`)
-	second.Until(`^default +ready`)
+	second.Until(`took over the VM that a former supervisor had left`)
+	second.Until(`^default +ready .*taken over`)
+	if now, err := qemu.ReadPID(e.file("qemu.pid")); err != nil || now != vm {
+		t.Errorf("the VM is another one: %v, %v", now, err)
+	}
+	e.stop(second)
+	third := e.up()
+	if !strings.Contains(third.Stdout(), "resumed") {
+		t.Error("no session was saved")
+	}
 	if kept := e.worksWith(e.key()); kept != mine {
 		t.Errorf("%+v, want %+v", kept, mine)
 	}
-	e.stop(second)
+	e.stop(third)
 }

@@ -2,7 +2,7 @@
 // Below $STACK_EMULATOR_HOME there are:
 //
 //	images/stack-emulator-<arch>.qcow2      the image, and next to it its sidecar (.json) and its lock
-//	images/stack-emulator-<arch>.savevm.*   links to the captured VM, where it is of the mapped-ram format
+//	images/stack-emulator-<arch>.savevm.*   other names of the captured VM, if it is of the mapped-ram format
 //	snapshots/<key>/                        captured VMs
 //	run/<instance>/                         one folder per instance; the default instance's is run/vm
 //

@@ -40,6 +40,7 @@ func TestPaths(t *testing.T) {
 		vm.SerialLog:         "/h/run/vm/serial.log",
 		vm.SupervisorLog:     "/h/run/vm/supervisor.log",
 		vm.MessagesLog:       "/h/run/vm/messages.jsonl",
+		vm.Running:           "/h/run/vm/vm.json",
 		vm.PublishedKey:      "/h/run/vm/internal-pck",
 		vm.Session:           "/h/run/vm/session",
 		vm.Lock:              "/h/run/vm/lock",

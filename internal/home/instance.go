@@ -23,6 +23,7 @@ type Instance struct {
 	ControlSock string // this instance's supervisor
 
 	PID           string // the VM's process: its first line is the bare pid, for other tools
+	Running       string // what a later supervisor has to know of that VM
 	SerialLog     string // the guest's console
 	QEMULog       string // what QEMU itself said
 	SupervisorLog string
@@ -72,6 +73,7 @@ func (h Home) instanceIn(name, dir string) Instance {
 		QEMULog:       in("qemu.log"),
 		SupervisorLog: in("supervisor.log"),
 		MessagesLog:   in("messages.jsonl"),
+		Running:       in("vm.json"),
 		PublishedKey:  in("internal-pck"),
 		Session:       in("session"),
 		SessionNew:    in("session.new"),

@@ -27,6 +27,7 @@ const (
 	Cold    Way = iota // it boots from its disk
 	Capture            // so it does, to be captured
 	Resume             // it goes on from a snapshot or session
+	Adopt              // it runs already, without a supervisor
 )
 
 // Boot is all that one run of QEMU needs, and what is done with that run. Launch may be called once; Close at any time, also
@@ -44,7 +45,7 @@ type Boot struct {
 	args    []string
 	client  *http.Client
 	sockets []socket // monitor and agent
-	process *qemu.Process
+	process Process
 	closing sync.Once
 
 	load    func(context.Context, *qmp.Conn) error // brings what it resumes into QEMU
@@ -52,8 +53,18 @@ type Boot struct {
 	kept    *snapshot.Files                        // what is captured
 	fresh   bool                                   // its disk may be thrown away yet
 	secrets map[string]string
-	tools   bool // the guest has ours
-	plugged bool // its mounts are in the machine
+	tools   bool           // the guest has ours
+	plugged bool           // its mounts are in the machine
+	adopted *qemu.Identity // not nil when it runs already
+}
+
+// Process is a QEMU: a child of this process or not. Err means something once Done is closed; nil is also the end of a process
+// that was not our child.
+type Process interface {
+	PID() int
+	Done() <-chan struct{}
+	Err() error
+	Kill()
 }
 
 // socket is a listening socket until QEMU has it.
@@ -67,10 +78,18 @@ type socket struct {
 func (b *Boot) Services() []profile.Service { return b.profile.Services }
 
 // Sessions tells whether a stop can save what the machine has become.
-func (b *Boot) Sessions() bool { return b.sessionFormat() != "" }
+func (b *Boot) Sessions() bool { return !b.config.NoSnapshot && b.sessionFormat() != "" }
 
-// Launch starts QEMU and notes whose process it is.
-func (b *Boot) Launch() (*qemu.Process, error) {
+// Launch starts QEMU, and notes whose process it is, or takes the one that runs.
+func (b *Boot) Launch() (Process, error) {
+	if b.adopted != nil {
+		p, err := qemu.Adopt(*b.adopted)
+		if err != nil {
+			return nil, err
+		}
+		b.process = p
+		return p, nil
+	}
 	c := qemu.Command{Path: b.binary.Path, Args: b.args, Log: b.files.QEMULog}
 	for _, s := range b.sockets {
 		c.Files = append(c.Files, s.file)
@@ -134,7 +153,7 @@ func (b *Boot) Close() error {
 			err = errors.Join(err, ignoreMissing(os.Remove(s.path)))
 		}
 		if b.process != nil { // else the file may tell of a VM that is not ours
-			err = errors.Join(err, ignoreMissing(os.Remove(b.files.PID)))
+			err = errors.Join(err, ignoreMissing(os.Remove(b.files.PID)), ignoreMissing(os.Remove(b.files.Running)))
 		}
 	})
 	return err

@@ -32,7 +32,8 @@ func (b *Boot) freshDisk(ctx context.Context) error {
 	if _, err := qemu.CheckImage(image); err != nil {
 		return fmt.Errorf("image: %w", err)
 	}
-	if err := keepName(image, b.files.Base); err != nil {
+	// The layer of a resume that has failed before anybody was served is not below this disk.
+	if err := errors.Join(keepName(image, b.files.Base), ignoreMissing(os.Remove(b.files.Layer))); err != nil {
 		return err
 	}
 	return errors.Join(b.overlayOn(ctx, b.files.Base), b.blankRAM())
@@ -42,7 +43,12 @@ func (b *Boot) freshDisk(ctx context.Context) error {
 func (b *Boot) resume(ctx context.Context, from snapshot.Files) error {
 	b.Way = Resume
 	b.resumeFrom(b.format(), from)
-	b.nameSnapshot()
+	if b.parts.Format == snapshot.MappedRAM {
+		b.noteForeign() // which is in the way
+	}
+	if err := b.Name(); err != nil {
+		b.note("%v", err)
+	}
 	if err := errors.Join(keepName(from.Base, b.files.Base), keepName(from.Disk, b.files.Layer)); err != nil {
 		return err
 	}
@@ -97,7 +103,7 @@ func (b *Boot) checkDisk() error {
 // capture makes the disk layer and the RAM that become the snapshot. Nobody needs them after a crash of the host.
 func (b *Boot) capture(ctx context.Context, into snapshot.Files) error {
 	b.Way, b.kept = Capture, &into
-	b.nameSnapshot()
+	b.noteForeign()
 	image := b.home.Image(b.config.Arch).Disk
 	if _, err := qemu.CheckImage(image); err != nil {
 		return fmt.Errorf("image: %w", err)

@@ -2,6 +2,7 @@ package instance
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/snapshot"
+	"github.com/stackemu/stackemu/internal/snapshot/pack"
 	"github.com/stackemu/stackemu/qemu"
 )
 
@@ -152,7 +154,7 @@ func TestMappedSession(t *testing.T) {
 	}
 }
 
-// The names beside the image lead to what is in use under the key, now or later.
+// The names beside the image lead to what is in use under the key.
 func TestNamesOfASnapshot(t *testing.T) {
 	i := open(t, mappedRAM(t))
 	image := i.home.Image(i.config.Arch)
@@ -161,25 +163,43 @@ func TestNamesOfASnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, files := wanted(t, i)
+	in := snapshot.FilesUnder(i.home.Snapshots, s.Want.Parts.Key())
+	write(t, in.Savevm, "the state")
+	if err := pack.Pack(t.Context(), in.Packed, in.Savevm, nil); err != nil {
+		t.Fatal(err)
+	}
 	for n := range 2 {
 		b, err := i.Prepare(t.Context(), Choice{Capture: files})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Close()
-		if told := strings.Contains(strings.Join(b.Notes, "\n"), "stack-emulator-amd64.savevm.zst is not resumed"); told != (n == 0) {
+		if told := strings.Contains(strings.Join(b.Notes, "\n"), "savevm.zst is not resumed but kept as stack-emulator-amd64.savevm.zst.original"); told != (n == 0) {
 			t.Errorf("notes %q", b.Notes)
 		}
+		if err := errors.Join(b.Name(), b.Close()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	dir := filepath.Join(i.home.Snapshots, s.Want.Parts.Key())
-	for name, want := range map[string]string{image.Savevm: "savevm.zst", image.SavevmRaw: "savevm.raw", image.SavevmDisk: "disk.qcow2"} {
-		if got, err := os.Readlink(name); err != nil || got != filepath.Join(dir, want) {
+	for name, want := range map[string]string{image.SavevmRaw: in.Savevm, image.SavevmDisk: in.Disk} {
+		if got, err := os.Readlink(name); err != nil || got != want {
 			t.Errorf("%s leads to %s, %v", name, got, err)
 		}
+	}
+	if a, b, err := both(image.Savevm, in.Packed); err != nil || !os.SameFile(a, b) || isForeign(image.Savevm) {
+		t.Errorf("%s is another file, %v", image.Savevm, err)
 	}
 	if text, err := os.ReadFile(image.Savevm + foreignSuffix); err != nil || string(text) != "foreign" {
 		t.Errorf("the other program's file has %q, %v", text, err)
 	}
+	if left, _ := filepath.Glob(filepath.Join(i.home.Images, ".*")); len(left) > 0 {
+		t.Errorf("left are %q", left)
+	}
+}
+
+func both(a, b string) (os.FileInfo, os.FileInfo, error) {
+	x, err := os.Lstat(a)
+	y, err2 := os.Lstat(b)
+	return x, y, errors.Join(err, err2)
 }
 
 // A lazy instance leaves another program's files where they are, and says once, when it captures, why it does not use them.

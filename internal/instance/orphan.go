@@ -55,6 +55,7 @@ func (i *Instance) askOrphan(ctx context.Context) {
 		return // it does not listen any more
 	}
 	defer conn.Close()
+	_ = conn.Cont(handshake) // it may have been paused to be saved; one that runs, or cannot, says so
 	if !ask(ctx, conn, conn.Powerdown, orphanShutdown) {
 		ask(ctx, conn, conn.Quit, orphanQuit)
 	}

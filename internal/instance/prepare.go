@@ -26,6 +26,9 @@ type Choice struct {
 // Prepare makes everything ready for one run of QEMU, after a [Instance.Survey]. It returns soon after ctx is done.
 func (i *Instance) Prepare(ctx context.Context, choice Choice) (*Boot, error) {
 	s := &i.surveyed
+	if s.orphan != nil {
+		return i.adopt(s.orphan), nil
+	}
 	b := &Boot{files: i.Files, home: i.home, config: i.config, survey: *s, began: time.Now()}
 	b.Notes = nil // those of the survey have been told
 	b.wiring.Accel = s.Machine.Accel

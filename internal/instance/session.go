@@ -25,7 +25,7 @@ import (
 // has one of three names. session.new is being saved; session can be resumed, once; session.live has been, and holds the RAM
 // file that a VM has mapped. Only the rename from one to the next changes what a later start may do.
 //
-// How a session is saved follows from the RAM that the machine has (docs/decisions/0008). Where that is a private mapping of a
+// How a session is saved follows from the RAM that the machine has (docs/decisions/0010). Where that is a private mapping of a
 // file, the pages that the guest has changed are written over a copy of the file that they were changed from: the snapshot's,
 // which stays as it is, or an earlier session's or a cold boot's, which nobody else uses and which is taken over. Anonymous
 // RAM is QEMU's to write, all of it that is not zero: the mapped-ram format.
@@ -136,8 +136,12 @@ func (b *Boot) resumeSession(context.Context) (bool, error) {
 		return false, b.forgetBroken()
 	}
 	b.resumeFrom(b.sessionWay(record.Parts.Format), filesOfSession(dir))
-	b.session = &session{sessionFiles{dir, b.files.SessionNew, b.files.SessionLive}, b.layout.RAMFile != ""}
+	b.session = b.sessionIn(dir, b.layout.RAMFile != "")
 	return true, nil
+}
+
+func (b *Boot) sessionIn(dir string, mapped bool) *session {
+	return &session{sessionFiles{dir, b.files.SessionNew, b.files.SessionLive}, mapped}
 }
 
 // forgetBroken keeps the youngest of the sessions that were set aside: each is as large as the guest's RAM.

@@ -34,14 +34,16 @@ type Want struct {
 // survey is what Prepare needs of the Survey before it.
 type survey struct {
 	Survey
-	ownDisk bool // the instance has data of its own
-	profile profile.Profile
-	binary  *qemu.Binary
-	caps    qemu.Capabilities
-	layout  qemu.Layout
-	parts   snapshot.Parts // of this image, here and now
-	cold    bool
-	pages   bool // of RAM that is mapped privately, a stop can save what the guest has written
+	orphan   *orphan // a VM that runs already; then nothing else is known
+	fellBack bool    // a resume, a capture or an adoption has failed
+	ownDisk  bool    // the instance has data of its own
+	profile  profile.Profile
+	binary   *qemu.Binary
+	caps     qemu.Capabilities
+	layout   qemu.Layout
+	parts    snapshot.Parts // of this image, here and now
+	cold     bool
+	pages    bool // of RAM that is mapped privately, a stop can save what the guest has written
 }
 
 // ErrNoSnapshot is the error of a start that is forbidden to boot from the disk and has nothing to resume.
@@ -50,9 +52,11 @@ var ErrNoSnapshot = errors.New("there is nothing to resume, and booting from the
 // Survey finds out what the next run of QEMU can be made of. It is called again for each generation. It returns soon after
 // ctx is done.
 func (i *Instance) Survey(ctx context.Context, l Limits) (Survey, error) {
-	i.surveyed = survey{cold: l.Cold || i.config.NoSnapshot}
+	i.surveyed = survey{cold: l.Cold || i.config.NoSnapshot, fellBack: l.Cold}
+	if err := i.findOrphan(ctx); err != nil || i.surveyed.orphan != nil { // first: it may hold disk and ports
+		return i.surveyed.Survey, err
+	}
 	err := steps(ctx,
-		i.endOrphan, // first: it may hold disk and ports
 		i.tidy,
 		i.findDisk,
 		i.findImage,

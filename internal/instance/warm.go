@@ -59,8 +59,14 @@ func (b *Boot) OpenPorts(ctx context.Context, m *qmp.Conn) error {
 // Confirm makes known that the guest is as it should be: its publishable client key goes to where the product's tools look
 // for it. It is called when the key works, and not before.
 func (b *Boot) Confirm() error {
+	if b.Way == Capture || b.Way == Adopt {
+		return nil
+	}
+	if err := b.writeRecord(); err != nil {
+		return err
+	}
 	key := b.secrets[guestapi.PublishableClientKey]
-	if key == "" || b.Way == Capture {
+	if key == "" {
 		return nil
 	}
 	if err := renameio.WriteFile(b.files.PublishedKey, []byte(key), 0o600, renameio.IgnoreUmask()); err != nil {

@@ -138,6 +138,7 @@ type Instance struct {
 	sessions  bool // it can be saved
 	monitored bool // its monitor has answered
 	alive     bool // its guest has given a sign of life
+	opening   bool // while Capturing: its ports are open, or being opened
 	saved     bool // while Saving: it is on disk
 
 	captureOnly bool // the end is a snapshot, not a running instance

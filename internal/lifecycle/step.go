@@ -42,7 +42,7 @@ func (i *Instance) Step(now time.Time, ev Event) []Effect {
 }
 
 func (i *Instance) prepare() []Effect {
-	i.monitored, i.alive, i.saved, i.fellBack = false, false, false, false
+	i.monitored, i.alive, i.opening, i.saved, i.fellBack = false, false, false, false, false
 	return i.enter(Preparing, Arm{i.policy.PrepareTimeout, "preparing"}, Prepare{Cold: i.cold, Captured: i.captured})
 }
 
@@ -76,9 +76,6 @@ func (i *Instance) better(ev Event) []Effect {
 	case MonitorUp: // also after a restart of the monitor's actor
 		i.monitored = true
 	case GuestUp: // it may be ahead of MonitorUp, and comes again when the guest's agent is restarted
-		if i.alive && i.state == Capturing {
-			return nil // its ports cannot be opened twice
-		}
 		i.alive = true
 	}
 	switch i.state {
@@ -101,7 +98,10 @@ func (i *Instance) better(ev Event) []Effect {
 func (i *Instance) capturing(ev Event) []Effect {
 	switch ev.(type) {
 	case MonitorUp, GuestUp:
-		if i.monitored && i.alive {
+		if i.opening { // its ports cannot be opened twice
+			return nil
+		}
+		if i.opening = i.monitored && i.alive; i.opening {
 			return []Effect{i.awaitServices(), OpenPorts{}}
 		}
 		return i.awaitGuest()

@@ -177,6 +177,9 @@ func TestDamagedPackedFile(t *testing.T) {
 		"a folder": func(t *testing.T, path string) { check(t, errors.Join(os.Remove(path), os.Mkdir(path, 0o700))) },
 	} {
 		for _, readData := range []bool{false, true} {
+			if testing.Short() && !readData {
+				continue
+			}
 			t.Run(fmt.Sprint(what, " ", readData), func(t *testing.T) { t.Parallel(); damagePacked(t, what, spoil, readData) })
 		}
 	}

@@ -157,6 +157,9 @@ func TestTwoProcesses(t *testing.T) {
 // A crash between any two steps of publishing leaves the old snapshot or the new one, and garbage that goes away.
 func TestCrashWhilePublishing(t *testing.T) {
 	for _, replace := range []bool{false, true} {
+		if testing.Short() && !replace {
+			continue
+		}
 		for steps := range snapshot.CaptureSteps + snapshot.StoreSteps + 1 {
 			t.Run(fmt.Sprintf("%d steps, replace %v", steps, replace), func(t *testing.T) {
 				t.Parallel()

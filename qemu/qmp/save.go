@@ -43,9 +43,10 @@ func (q *Conn) save(ctx context.Context, what, path string, onProgress func(Prog
 	}
 	if err == nil {
 		err = q.migrate(ctx, "migrate", fileChannel(path), onProgress)
-	}
-	if err == nil {
-		err = q.awaitFinalized(ctx)
+		var failure *MigrationError
+		if err == nil || errors.As(err, &failure) && q.Err() == nil {
+			err = errors.Join(err, q.awaitFinalized(ctx))
+		}
 	}
 	if err != nil && ctx.Err() != nil {
 		q.cancelMigration(ctx)
@@ -59,8 +60,8 @@ func (q *Conn) save(ctx context.Context, what, path string, onProgress func(Prog
 // finalizePoll is how often a machine is asked whether its save is behind it. There is no event for it.
 const finalizePoll = 2 * time.Millisecond
 
-// awaitFinalized waits for the moment after a completed save from which on QEMU lets the guest go on: the event comes some
-// milliseconds before it.
+// awaitFinalized waits for the moment after a save, completed or failed, from which on QEMU lets the guest go on: the event
+// comes some milliseconds before it.
 func (q *Conn) awaitFinalized(ctx context.Context) error {
 	poll := time.NewTicker(finalizePoll)
 	defer poll.Stop()

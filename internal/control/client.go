@@ -1,0 +1,189 @@
+package control
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/stackemu/stackemu/internal/status"
+	"github.com/stackemu/stackemu/qemu"
+)
+
+// answerTimeout is generous: a supervisor answers within milliseconds, and shares its host with a VM that starts.
+const answerTimeout = 10 * time.Second
+
+// Client asks the supervisor at one socket. Every call connects anew, so that it needs no end.
+type Client struct {
+	path string
+	http *http.Client
+}
+
+// NewClient is for the socket at path. It does not connect yet.
+func NewClient(path string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dialOurs(ctx, path) }
+	return &Client{path: path, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, DisableCompression: true}}}
+}
+
+// dialOurs connects to a supervisor of this user.
+func dialOurs(ctx context.Context, path string) (net.Conn, error) {
+	c, err := qemu.DialUnix(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, ErrNoSupervisor
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !ours(c) {
+		_ = c.Close()
+		return nil, ErrStranger
+	}
+	return c, nil
+}
+
+// Status asks how the instance is.
+func (c *Client) Status(ctx context.Context) (status.Status, error) {
+	var s status.Status
+	return s, c.ask(ctx, http.MethodGet, "/v1/status", nil, &s)
+}
+
+// Stop begins a stop, of a supervisor of any version; kill is one without asking the guest. It does not wait for the end.
+func (c *Client) Stop(ctx context.Context, kill bool) error {
+	err := c.ask(ctx, http.MethodPost, "/v1/stop", stopRequest{kill}, nil)
+	var other *VersionError
+	if errors.As(err, &other) && other.Theirs != "" {
+		return nil
+	}
+	return err
+}
+
+// Exec runs a program in the guest and waits for its end. When ctx is done before, the program goes on.
+func (c *Client) Exec(ctx context.Context, r ExecRequest) (ExecResult, error) {
+	if err := r.check(); err != nil {
+		return ExecResult{}, err
+	}
+	var result ExecResult
+	response, err := c.do(ctx, http.MethodPost, "/v1/exec", r)
+	if err != nil {
+		return result, err
+	}
+	defer response.Body.Close()
+	return result, read(response, &result)
+}
+
+// Events calls f for the events after the one with the number after, as they come. It returns nil when the instance has
+// ended (the last event was a [status.Ended]), f's error, or what broke the connection.
+func (c *Client) Events(ctx context.Context, after uint64, f func(status.Event) error) error {
+	response, err := c.do(ctx, http.MethodGet, "/v1/events?after="+strconv.FormatUint(after, 10), nil)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return read(response, nil)
+	}
+	return readEvents(response.Body, f)
+}
+
+// ErrCutOff says that the supervisor was gone before it had told its last word.
+var ErrCutOff = errors.New("its supervisor is gone, in the middle of a word")
+
+// maxEvent bounds the line of one event, in bytes: the last words of a guest are in some.
+const maxEvent = 1 << 20
+
+func readEvents(body io.Reader, f func(status.Event) error) error {
+	lines := bufio.NewScanner(body)
+	lines.Buffer(make([]byte, 0, 4<<10), maxEvent)
+	for lines.Scan() {
+		var e status.Event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			return fmt.Errorf("control: an event that cannot be read: %w", err)
+		}
+		if err := f(e); err != nil {
+			return err
+		}
+		if e.Kind == status.Ended {
+			return nil
+		}
+	}
+	if err := lines.Err(); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) {
+		return fmt.Errorf("control: %w", err)
+	}
+	return ErrCutOff
+}
+
+// ask is a question that is answered at once.
+func (c *Client) ask(ctx context.Context, method, path string, body, into any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, ErrUnresponsive)
+	defer cancel()
+	response, err := c.do(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	return read(response, into)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	if body == nil {
+		b = nil
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://control"+path, bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set(versionHeader, strconv.Itoa(Version))
+	response, err := c.http.Do(request)
+	switch {
+	case errors.Is(err, ErrNoSupervisor):
+		return nil, ErrNoSupervisor
+	case errors.Is(err, ErrStranger):
+		return nil, ErrStranger
+	case err != nil && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return nil, ErrNoSupervisor // it went away while we came
+	case err != nil:
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	if theirs := response.Header.Get(versionHeader); theirs != strconv.Itoa(Version) {
+		_ = response.Body.Close()
+		return nil, &VersionError{Theirs: theirs, Program: response.Header.Get(programHeader)}
+	}
+	return response, nil
+}
+
+// read decodes an answer, or the error in its place.
+func read(response *http.Response, into any) error {
+	d := json.NewDecoder(response.Body)
+	if response.StatusCode != http.StatusOK {
+		e := &Error{}
+		if err := d.Decode(e); err != nil || e.Message == "" {
+			return fmt.Errorf("control: the supervisor answers with status %d", response.StatusCode)
+		}
+		return e
+	}
+	if into == nil {
+		return nil
+	}
+	if err := d.Decode(into); err != nil {
+		if cause := context.Cause(response.Request.Context()); cause != nil {
+			return cause
+		}
+		return fmt.Errorf("control: an answer that cannot be read: %w", err)
+	}
+	return nil
+}
