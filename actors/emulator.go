@@ -224,6 +224,7 @@ func (e *emulator) entered(c actor.Context, f lifecycle.Enter) {
 // agentPort passes the news on. A guest that opens the port has come through its kernel's start.
 func (e *emulator) agentPort(c actor.Context, open bool) {
 	e.agent.Tell(c, &messages.AgentPort{Open: open})
+	e.agentOpen = open
 	if !open {
 		e.agentUp = false
 		return

@@ -32,7 +32,8 @@ type generation struct {
 
 	asking          bool // the store has been asked, and may hold something for this generation
 	granted         bool // it is resumed from a snapshot of the store
-	agentUp         bool // the guest's agent answers
+	agentOpen       bool // the guest's agent has opened its port
+	agentUp         bool // it answers
 	refreshFailures int
 	quiet           bool // the guest is ready for being saved
 	closing         bool // the emulator itself is stopping: spawn nothing

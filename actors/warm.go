@@ -107,10 +107,10 @@ func (e *emulator) refreshFailed(c actor.Context, err error) {
 	e.refresh(c)
 }
 
-// quietGuest needs the guest's agent. The services of a guest that is captured may be healthy before its agent has answered;
-// later an agent that is gone does not come back in time.
+// quietGuest needs the guest's agent. One that has opened its port is about to answer, and so is that of a guest that is
+// captured: its services may be healthy first. Another one is gone, and refuses at once.
 func (e *emulator) quietGuest(c actor.Context) {
-	if e.agentUp || e.boot.Way != lifecycle.Capture {
+	if e.agentUp || !e.agentOpen && e.boot.Way != lifecycle.Capture {
 		e.agent.Tell(c, &messages.QuietGuest{})
 	}
 }

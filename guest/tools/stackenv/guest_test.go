@@ -239,7 +239,9 @@ func TestSetRuntime(t *testing.T) {
 			t.Errorf("%v: stale = %v", step.runtime, stale)
 		}
 	}
-	if with(t, p, func(g *Guest) error { return errors.Join(g.MarkFresh(), g.SetRuntime(envfile.Vars{BackendPort: "30001"})) }) {
+	if with(t, p, func(g *Guest) error {
+		return errors.Join(g.MarkFresh(), g.SetRuntime(envfile.Vars{BackendPort: "30001"}))
+	}) {
 		t.Error("the same again makes services stale")
 	}
 	prepare(t, p) // the container starts again: the disk is not asked
