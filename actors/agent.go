@@ -15,8 +15,8 @@ import (
 // agent owns the guest-agent channel of one machine. The channel accepts bytes long before a guest listens, so the agent
 // waits for AgentPort and then proves by a sync that somebody is there.
 //
-// Parent: an emulator. In: AgentPort, RefreshGuest, QuietGuest, PowerOffGuest. Out: AgentReady, GuestRefreshed or
-// RefreshFailed, GuestQuiet, RungRefused. It fails when an open port does not
+// Parent: an emulator. In: AgentPort, RefreshGuest, QuietGuest, RunInGuest, PowerOffGuest. Out: AgentReady, GuestRefreshed or
+// RefreshFailed, GuestQuiet, GuestRan, RungRefused. It fails when an open port does not
 // answer in time.
 type agent struct {
 	life
@@ -24,6 +24,7 @@ type agent struct {
 	dial     func(ctx context.Context) (AgentConn, error)
 	conn     AgentConn // nil until synced, and again when the guest closes its end
 	syncing  bool
+	asked    []*messages.RunInGuest // what runs in the guest
 }
 
 // syncTimeout is generous: the first answer after a boot waits for a guest under TCG that is starting everything else.
@@ -71,6 +72,10 @@ func (a *agent) Receive(c actor.Context) {
 		a.quiet(c)
 	case *answered:
 		a.emulator.Tell(c, m.answer)
+	case *messages.RunInGuest:
+		a.runInGuest(c, m)
+	case *ranInGuest:
+		a.ranInGuest(c, m)
 	case *messages.PowerOffGuest:
 		a.powerOff(c)
 	case *messages.RungRefused: // by our own command, from off the mailbox
@@ -78,6 +83,7 @@ func (a *agent) Receive(c actor.Context) {
 	case *actor.Stopping:
 		a.end()
 		a.hangUp()
+		a.abandon(c)
 	}
 }
 

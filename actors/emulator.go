@@ -99,6 +99,11 @@ func (e *emulator) Receive(c actor.Context) {
 	case *messages.AllHealthy:
 		e.step(c, lifecycle.Healthy{})
 
+	case *messages.RunInGuest:
+		e.runInGuest(c, m)
+	case *messages.GuestRan:
+		e.fleet.Tell(c, m)
+
 	case *messages.GuestQuiet:
 		e.guestQuiet(c, m.Cause.Err)
 	case *messages.StateSaved:
@@ -210,7 +215,7 @@ func (e *emulator) entered(c actor.Context, f lifecycle.Enter) {
 	}
 	changed := &messages.StateChanged{Instance: e.name, Attempt: e.attemptID(), From: f.From.String(), To: f.To.String(), Since: time.Since(e.since)}
 	if f.To == lifecycle.Ready {
-		changed.How = e.boot.Way.String()
+		changed.How, changed.Snapshot = e.boot.Way.String(), e.snapshot
 	}
 	if f.To == lifecycle.Draining {
 		changed.Cause = messages.Cause{Err: e.path(e.cause)}

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"github.com/stackemu/stackemu/internal/snapshot"
 	"github.com/stackemu/stackemu/messages"
 	"github.com/stackemu/stackemu/qemu"
+	"github.com/stackemu/stackemu/qemu/qga"
 	"github.com/stackemu/stackemu/qemu/qemutest"
 )
 
@@ -349,6 +351,13 @@ func (f fakeAgent) Refresh(context.Context) (guestapi.Result, error) {
 	}
 	return guestapi.Result{Steps: []guestapi.Step{{Name: guestapi.StepClock, Took: time.Millisecond}}}, nil
 }
+func (f fakeAgent) Exec(ctx context.Context, path string, args []string, stdin []byte) (*qga.ExecResult, error) {
+	if path == "sleep" {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	return &qga.ExecResult{ExitCode: len(args), Stdout: stdin, Stderr: []byte(path)}, nil
+}
 func (f fakeAgent) Shutdown(context.Context) error {
 	if !f.m.world.agentIgnores {
 		f.m.powerOff(true)
@@ -429,6 +438,12 @@ func (p *play) observe(m messages.Observer) {
 		if m.Healthy {
 			p.heard = append(p.heard, m.Service+" healthy")
 		}
+	case *messages.GuestRan:
+		words := fmt.Sprintf("%s: exit code %d, %q, %q", m.ID, m.ExitCode, m.Stdout, m.Stderr)
+		if m.Cause.Err != nil {
+			words = m.ID + ": " + m.Cause.Err.Error()
+		}
+		p.heard = append(p.heard, words)
 	case *messages.Notice:
 		p.heard = append(p.heard, "notice: "+m.Text)
 	case *messages.InstanceEnded:

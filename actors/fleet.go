@@ -13,7 +13,7 @@ import (
 
 // fleet keeps the instances of this process by name.
 //
-// In: StartInstance, CaptureSnapshot and StopInstances from the command line, and what the emulators tell, which goes on to the observer
+// In: StartInstance, CaptureSnapshot, StopInstance, StopInstances and RunInGuest from the command line, and what the emulators tell, which goes on to the observer
 // as it is. It says FleetIdle when its last instance has ended. An emulator that fails itself (a bug: its children's
 // failures are its own business) is stopped, QEMU included, and reported as failed. The snapshot store is the fleet's, so that
 // instances share it; its names and the observer's begin with a character that no instance's name has.
@@ -53,6 +53,12 @@ func (f *fleet) Receive(c actor.Context) {
 			i.emulator.Tell(c, &messages.Shutdown{Kill: m.Kill})
 		}
 		f.idle(c)
+	case *messages.StopInstance:
+		if i := f.instances[m.Instance]; i != nil {
+			i.emulator.Tell(c, &messages.Shutdown{Kill: m.Kill})
+		}
+	case *messages.RunInGuest:
+		f.runInGuest(c, m)
 	case *messages.InstanceEnded:
 		if i := f.instances[m.Instance]; i != nil && i.ended == nil {
 			i.ended = m
@@ -62,7 +68,7 @@ func (f *fleet) Receive(c actor.Context) {
 		f.gone(c, m.Who)
 	case *actor.Stopping:
 		f.closing = true
-	case messages.Observer: // StateChanged, ServiceChanged, Notice
+	case messages.Observer: // StateChanged, ServiceChanged, Notice, GuestRan
 		f.observer.Tell(c, m)
 	}
 }

@@ -30,10 +30,11 @@ type generation struct {
 	probing     bool // the services are being asked
 	draining    bool
 
-	asking          bool // the store has been asked, and may hold something for this generation
-	granted         bool // it is resumed from a snapshot of the store
-	agentOpen       bool // the guest's agent has opened its port
-	agentUp         bool // it answers
+	asking          bool   // the store has been asked, and may hold something for this generation
+	granted         bool   // it is resumed from a snapshot of the store
+	snapshot        string // its key
+	agentOpen       bool   // the guest's agent has opened its port
+	agentUp         bool   // it answers
 	refreshFailures int
 	quiet           bool // the guest is ready for being saved
 	closing         bool // the emulator itself is stopping: spawn nothing

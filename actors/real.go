@@ -81,7 +81,10 @@ func (i realInstance) Prepare(ctx context.Context, choice Choice) (*Boot, error)
 		return nil, err
 	}
 	boot := &Boot{Way: ways[b.Way], Sessions: b.Sessions(), Notes: b.Notes,
-		Confirm: b.Confirm, Seal: b.Seal, Name: b.Name, Manifest: b.Manifest, Explain: b.Explain, Close: b.Close}
+		Confirm: b.Confirm, Seal: b.Seal, Manifest: b.Manifest, Explain: b.Explain, Close: b.Close}
+	if b.HasName() {
+		boot.Name = b.Name
+	}
 	for _, s := range b.Services() {
 		boot.Services = append(boot.Services, messages.Service{Name: s.Name, URL: s.URL()})
 		boot.Checks = append(boot.Checks, Check{s.Name, func(ctx context.Context) error { return b.Probe(ctx, s) }})

@@ -95,7 +95,9 @@ func (e *emulator) prepareFrom(c actor.Context, choice Choice) {
 		return // an answer that nobody waits for any more; its hold ends with the generation
 	}
 	inst := e.instance
-	e.granted = choice.Snapshot != nil
+	if e.granted = choice.Snapshot != nil; e.granted {
+		e.snapshot = choice.Snapshot.Key
+	}
 	e.span.run(c, func(ctx context.Context) any {
 		boot, err := inst.Prepare(ctx, choice)
 		return &prepared{boot, err}

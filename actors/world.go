@@ -9,6 +9,7 @@ import (
 	"github.com/stackemu/stackemu/internal/lifecycle"
 	"github.com/stackemu/stackemu/internal/snapshot"
 	"github.com/stackemu/stackemu/messages"
+	"github.com/stackemu/stackemu/qemu/qga"
 )
 
 // World is what the tree touches outside the process. The real one is [RealWorld]; tests have their own.
@@ -99,6 +100,7 @@ type AgentConn interface {
 	Sync(ctx context.Context) error
 	Refresh(ctx context.Context) (guestapi.Result, error) // clock, entropy, mounts, secrets
 	Quiet(ctx context.Context) error                      // before the machine is saved
+	Exec(ctx context.Context, path string, args []string, stdin []byte) (*qga.ExecResult, error)
 	Shutdown(ctx context.Context) error
 	Close() error
 }

@@ -16,6 +16,12 @@ type StopInstances struct {
 	Kill bool `json:"kill,omitempty"`
 }
 
+// StopInstance asks the fleet to stop one instance, as [StopInstances] does all.
+type StopInstance struct {
+	Instance string `json:"instance"`
+	Kill     bool   `json:"kill,omitempty"`
+}
+
 // InstanceEnded is an emulator's last word, to the fleet and on to its observers: no process of the instance is left.
 // Cause is nil after a clean stop.
 type InstanceEnded struct {
@@ -35,6 +41,9 @@ func (*CaptureSnapshot) toFleet() {}
 
 func (*StopInstances) message() {}
 func (*StopInstances) toFleet() {}
+
+func (*StopInstance) message() {}
+func (*StopInstance) toFleet() {}
 
 func (*InstanceEnded) message()    {}
 func (*InstanceEnded) toFleet()    {}

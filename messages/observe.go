@@ -10,6 +10,7 @@ type StateChanged struct {
 	To       string        `json:"to"`
 	Since    time.Duration `json:"-"`                  // since the start was asked for, or since the stop was
 	How      string        `json:"how,omitempty"`      // it has become ready: by a cold boot or by a resume
+	Snapshot string        `json:"snapshot,omitempty"` // key of the snapshot that it was resumed from, when ready
 	Services []Service     `json:"services,omitempty"` // where they are, once it is known
 	Cause    Cause         `json:"cause,omitzero"`     // why, when something went wrong
 }

@@ -49,6 +49,12 @@ func (h Home) Create() error {
 	return nil
 }
 
+// PortsFile tells which host ports the instances have.
+func (h Home) PortsFile() string { return filepath.Join(h.Run, "ports.json") }
+
+// PortsLock is held by who changes it.
+func (h Home) PortsLock() string { return filepath.Join(h.Run, "ports.lock") }
+
 // Image is the files of one image.
 type Image struct {
 	Disk    string // the qcow2 file, read-only once it is there

@@ -55,6 +55,24 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+func TestInstances(t *testing.T) {
+	h := home.New(t.TempDir())
+	if names, err := h.Instances(); err != nil || names != nil {
+		t.Errorf("a new home: %q, %v", names, err)
+	}
+	for _, folder := range []string{"pr-42", "vm", ".capture", "Not-Ours", "default", "a"} {
+		if err := os.MkdirAll(filepath.Join(h.Run, folder), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(h.PortsFile(), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := h.Instances(); err != nil || strings.Join(names, " ") != "default a pr-42" {
+		t.Errorf("got %q, %v", names, err)
+	}
+}
+
 func TestCreateIsPrivate(t *testing.T) {
 	h := home.New(filepath.Join(t.TempDir(), "a", "b"))
 	if err := h.Create(); err != nil {

@@ -1,9 +1,12 @@
 package home
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Instance is the files of one instance.
@@ -27,6 +30,7 @@ type Instance struct {
 	SerialLog     string // the guest's console
 	QEMULog       string // what QEMU itself said
 	SupervisorLog string
+	LastStatus    string // how the last run has ended, as long as there is no other
 	MessagesLog   string // every message of the actors, one JSON object a line
 
 	PublishedKey string // the publishable client key, for the product's tools
@@ -46,6 +50,28 @@ func (h Home) Instance(name string) (Instance, error) {
 		folder = defaultFolder
 	}
 	return h.instanceIn(name, filepath.Join(h.Run, folder)), nil
+}
+
+// Instances are the names of all instances that have a folder, sorted, the default one first.
+func (h Home) Instances() ([]string, error) {
+	entries, err := os.ReadDir(h.Run)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("home: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		switch {
+		case !e.IsDir():
+		case e.Name() == defaultFolder:
+			names = slices.Insert(names, 0, DefaultInstance)
+		case e.Name() != DefaultInstance && CheckName(e.Name()) == nil:
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
 }
 
 // captureFolder is no instance's: no name begins with a dot.
@@ -72,6 +98,7 @@ func (h Home) instanceIn(name, dir string) Instance {
 		SerialLog:     in("serial.log"),
 		QEMULog:       in("qemu.log"),
 		SupervisorLog: in("supervisor.log"),
+		LastStatus:    in("status.json"),
 		MessagesLog:   in("messages.jsonl"),
 		Running:       in("vm.json"),
 		PublishedKey:  in("internal-pck"),

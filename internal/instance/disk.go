@@ -43,11 +43,11 @@ func (b *Boot) freshDisk(ctx context.Context) error {
 func (b *Boot) resume(ctx context.Context, from snapshot.Files) error {
 	b.Way = Resume
 	b.resumeFrom(b.format(), from)
-	if b.parts.Format == snapshot.MappedRAM {
+	if b.HasName() {
 		b.noteForeign() // which is in the way
-	}
-	if err := b.Name(); err != nil {
-		b.note("%v", err)
+		if err := b.Name(); err != nil {
+			b.note("%v", err)
+		}
 	}
 	if err := errors.Join(keepName(from.Base, b.files.Base), keepName(from.Disk, b.files.Layer)); err != nil {
 		return err

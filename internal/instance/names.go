@@ -30,7 +30,7 @@ func (b *Boot) noteForeign() {
 		return
 	}
 	name, becomes := filepath.Base(path), ""
-	if b.parts.Format == snapshot.MappedRAM {
+	if b.HasName() {
 		becomes = " but kept as " + name + foreignSuffix
 	}
 	b.note("%s is not resumed%s: it has no manifest of ours, so that other tools have written it, without the disk that belongs "+
@@ -56,12 +56,11 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// Name makes the names of the snapshot that is in use, if it is one of those that have any. What is in the way and is not
-// ours is renamed.
+// HasName tells whether this run's snapshot has names beside the image.
+func (b *Boot) HasName() bool { return b.parts.Format == snapshot.MappedRAM }
+
+// Name makes the names of the snapshot that is in use. What is in the way and is not ours is renamed.
 func (b *Boot) Name() error {
-	if b.parts.Format != snapshot.MappedRAM {
-		return nil
-	}
 	image, files := b.home.Image(b.config.Arch), snapshot.FilesUnder(b.home.Snapshots, b.parts.Key())
 	err := errors.Join(
 		hardLink(files.Packed, image.Savevm, isForeign(image.Savevm)),

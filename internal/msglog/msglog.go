@@ -18,6 +18,9 @@ import (
 // MaxBytes is the size at which the log file is set aside as <path>.1 and a new one is begun.
 const MaxBytes = 16 << 20
 
+// timeFormat is that of a record's time: UTC or local as the clock has it, to the microsecond.
+const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
+
 // Record is one handled message.
 type Record struct {
 	At       time.Time     // when its handling began
@@ -118,7 +121,7 @@ func (l *Log) append(r Record) {
 		return
 	}
 	zl := zerolog.New(counting{l})
-	r.fill(zl.Log().Time("time", r.At)).Send()
+	r.fill(zl.Log().Str("time", r.At.Format(timeFormat))).Send()
 }
 
 // counting is the file as zerolog sees it.

@@ -47,7 +47,7 @@ func TestRecordsBeforeAndAfterAttach(t *testing.T) {
 	if len(got) != 2 || got[0]["type"] != "Early" {
 		t.Fatalf("got %v", got)
 	}
-	want := `map[attempt:a-1 body:map[pid:7] failure:why from:x instance:default next:on parent:1 seq:2 state:off time:0001-01-01T00:00:00Z to:y took_us:4 type:Late wait_us:3]`
+	want := `map[attempt:a-1 body:map[pid:7] failure:why from:x instance:default next:on parent:1 seq:2 state:off time:0001-01-01T00:00:00.000000Z to:y took_us:4 type:Late wait_us:3]`
 	if s := fmt.Sprint(got[1]); s != want {
 		t.Errorf("got  %s\nwant %s", s, want)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // How often a process in the guest is asked for. The first questions come fast, for the commands that matter end within
-// milliseconds; later ones must not keep the guest busy.
+// tenths of a second; later ones must not keep the guest busy.
 const (
 	firstPoll = 5 * time.Millisecond
 	lastPoll  = 250 * time.Millisecond
@@ -45,13 +45,14 @@ func (e *StillRunningError) Unwrap() error { return e.Err }
 var ErrNoProgram = errors.New("no such program in the guest")
 
 // Exec runs the program at path in the guest with its arguments and input, and waits for its end. An exit code that is
-// not 0 is no error; a program that is not there is [ErrNoProgram]. A context without deadline means to wait for ever; each question on the way still has its own.
+// not 0 is no error; a program that is not there is [ErrNoProgram]. A context without deadline means to wait for ever; each
+// question on the way still has its own.
 func (g *Client) Exec(ctx context.Context, path string, args []string, stdin []byte) (*ExecResult, error) {
 	pid, err := g.startExec(ctx, path, args, stdin)
 	if err != nil {
 		return nil, noProgram(path, err)
 	}
-	for wait := firstPoll; ; wait = min(2*wait, lastPoll) {
+	for began := time.Now(); ; {
 		result, err := g.pollExec(ctx, pid)
 		if err != nil {
 			return nil, fmt.Errorf("qga: %s: %w", path, &StillRunningError{pid, err})
@@ -60,11 +61,17 @@ func (g *Client) Exec(ctx context.Context, path string, args []string, stdin []b
 			return result, nil
 		}
 		select {
-		case <-time.After(wait):
+		case <-time.After(pause(time.Since(began))):
 		case <-ctx.Done():
 			return nil, fmt.Errorf("qga: %s: %w", path, &StillRunningError{pid, context.Cause(ctx)})
 		}
 	}
+}
+
+// pause is how long to wait before the next question about a process that has run for a time: an eighth of it, so that its end
+// is seen hardly later than it comes.
+func pause(ran time.Duration) time.Duration {
+	return min(max(firstPoll, ran/8), lastPoll)
 }
 
 // noProgram marks the refusal to start a program that is not there. The agent has words for it only: those of glib around
