@@ -85,16 +85,19 @@ func (i *Instance) findOrphan(ctx context.Context) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err == nil && id.Alive() && !i.surveyed.fellBack && !i.captureOnly {
-		if i.surveyed.orphan = i.adoptable(ctx, id); i.surveyed.orphan != nil {
+	if err == nil && id.Alive() {
+		if i.surveyed.orphan = i.mayAdopt(ctx, id); i.surveyed.orphan != nil {
 			return nil
 		}
 	}
 	return i.endOrphan(ctx)
 }
 
-// adoptable is nil when the VM is of no use to anybody.
-func (i *Instance) adoptable(ctx context.Context, id qemu.Identity) *orphan {
+// mayAdopt is nil when the VM is of no use to anybody.
+func (i *Instance) mayAdopt(ctx context.Context, id qemu.Identity) *orphan {
+	if i.surveyed.fellBack || i.captureOnly {
+		return nil
+	}
 	text, err := os.ReadFile(i.Files.Running)
 	if err != nil {
 		return nil
