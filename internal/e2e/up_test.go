@@ -65,6 +65,46 @@ func TestUpColdBoot(t *testing.T) {
 	e.stop(again)
 }
 
+// The same with the format of the product's own tools.
+func TestUpMappedRAM(t *testing.T) {
+	e := newEmulatorWithout(t)
+	e.env = append(e.env, "EMULATOR_SNAPSHOT_FORMAT=mapped-ram")
+	first := e.firstAnswer(placeholderKey)
+	c := e.up()
+	if code := <-first; code != 401 {
+		t.Errorf("the first request that was answered, with the placeholder key: %d, want 401", code)
+	}
+	mine := e.worksWith(e.key())
+	e.stop(c)
+
+	again := e.up() // its session
+	if kept := e.worksWith(e.key()); kept != mine {
+		t.Errorf("after a stop and a start: %+v, want %+v", kept, mine)
+	}
+	e.stop(again)
+	e.reset()
+
+	generation := e.generation()
+	if err := os.Remove(filepath.Join(generation, "savevm.raw")); err != nil { // a cache: the packed file has it all
+		t.Fatal(err)
+	}
+	restored := e.up()
+	if e.generation() != generation || strings.Contains(restored.Stdout(), "captures") {
+		t.Error("the snapshot was captured again")
+	}
+	e.worksWith(e.key())
+	e.stop(restored)
+	e.reset()
+
+	truncate(t, filepath.Join(generation, "savevm.raw"), 1<<20)
+	recaptured := e.up()
+	if e.generation() == generation || !strings.Contains(recaptured.Stdout(), "set aside a damaged snapshot") {
+		t.Error("a damaged snapshot is still in use")
+	}
+	e.worksWith(e.key())
+	e.stop(recaptured)
+}
+
 // worksWith checks that the stack does what it is for, and gives the credentials of an app.
 func (e *emulator) worksWith(key string) credentials {
 	e.Helper()
