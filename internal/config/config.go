@@ -27,7 +27,8 @@ type Config struct {
 	CPUs   int    // EMULATOR_CPUS
 
 	PortPrefix int   // PORT_PREFIX, else NEXT_PUBLIC_STACK_PORT_PREFIX: leading digits of the guest's ports
-	Ports      Ports // of the default instance, on the host
+	Ports      Ports // on the host: those of the default instance, unless others are given
+	Given      Ports // which of them are given, by their variables; 0 for those that are not
 
 	ReadyTimeout         time.Duration // EMULATOR_READY_TIMEOUT: from the start until all services are healthy
 	SnapshotReadyTimeout time.Duration // EMULATOR_SNAPSHOT_READY_TIMEOUT: the same after a resume
@@ -96,7 +97,6 @@ func FromEnv(lookup func(string) (string, bool)) (Config, error) {
 		Arch:                 env.arch("EMULATOR_ARCH", hostArch()),
 		RAMMiB:               env.mebibytes("EMULATOR_RAM", defaultRAMMiB, minRAMMiB, maxRAMMiB),
 		CPUs:                 env.number("EMULATOR_CPUS", defaultCPUs(), 1, maxCPUs),
-		Ports:                readPorts(env),
 		ReadyTimeout:         env.seconds("EMULATOR_READY_TIMEOUT", defaultReadyTimeout),
 		SnapshotReadyTimeout: env.seconds("EMULATOR_SNAPSHOT_READY_TIMEOUT", defaultSnapshotReadyTimeout),
 		NoSnapshot:           env.flag("EMULATOR_NO_SNAPSHOT"),
@@ -104,6 +104,7 @@ func FromEnv(lookup func(string) (string, bool)) (Config, error) {
 		ForceCapture:         env.flag("EMULATOR_FORCE_CAPTURE"),
 		Format:               env.format("EMULATOR_SNAPSHOT_FORMAT"),
 	}
+	c.Ports, c.Given = readPorts(env)
 	c.PortPrefix = env.number("NEXT_PUBLIC_STACK_PORT_PREFIX", profile.DefaultPrefix, minPrefix, maxPrefix)
 	c.PortPrefix = env.number("PORT_PREFIX", c.PortPrefix, minPrefix, maxPrefix)
 
@@ -126,17 +127,30 @@ func hostArch() string {
 // emulation whose vCPUs have to take turns on the host's cores is slower, and its timers can stop (docs/decisions/0007).
 func defaultCPUs() int { return min(mostCPUs, runtime.NumCPU()) }
 
-func readPorts(env *reader) Ports {
-	var p Ports
+// AtBase is the configuration of an instance whose block of host ports begins at base. Ports that are given win.
+func (c Config) AtBase(base int) Config {
+	for n, port := range []struct{ port, given *int }{
+		{&c.Ports.Dashboard, &c.Given.Dashboard}, {&c.Ports.Backend, &c.Given.Backend},
+		{&c.Ports.Storage, &c.Given.Storage}, {&c.Ports.Mail, &c.Given.Mail},
+	} {
+		if *port.given == 0 {
+			*port.port = base + n
+		}
+	}
+	return c
+}
+
+func readPorts(env *reader) (p, explicit Ports) {
 	given := map[int]string{} // defaults may clash with these: the image need not have that service
 	for i, port := range []struct {
 		variable string
 		field    *int
+		explicit *int
 	}{
-		{"EMULATOR_DASHBOARD_PORT", &p.Dashboard},
-		{"EMULATOR_BACKEND_PORT", &p.Backend},
-		{"EMULATOR_MINIO_PORT", &p.Storage},
-		{"EMULATOR_INBUCKET_PORT", &p.Mail},
+		{"EMULATOR_DASHBOARD_PORT", &p.Dashboard, &explicit.Dashboard},
+		{"EMULATOR_BACKEND_PORT", &p.Backend, &explicit.Backend},
+		{"EMULATOR_MINIO_PORT", &p.Storage, &explicit.Storage},
+		{"EMULATOR_INBUCKET_PORT", &p.Mail, &explicit.Mail},
 	} {
 		*port.field = env.number(port.variable, profile.DefaultHostBase+i, 1, 65535)
 		value, ok := env.get(port.variable)
@@ -147,8 +161,9 @@ func readPorts(env *reader) Ports {
 			env.reject(port.variable, value, "a port that is not also "+other)
 		}
 		given[*port.field] = port.variable
+		*port.explicit = *port.field
 	}
-	return p
+	return p, explicit
 }
 
 func (r *reader) defaultHome() (string, error) {

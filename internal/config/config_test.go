@@ -68,6 +68,7 @@ func TestGoodValues(t *testing.T) {
 		{"ports", map[string]string{"EMULATOR_DASHBOARD_PORT": "3000", "EMULATOR_BACKEND_PORT": "26702", "EMULATOR_MINIO_PORT": "1", "EMULATOR_INBUCKET_PORT": "65535"},
 			func(c *config.Config) {
 				c.Ports = config.Ports{Dashboard: 3000, Backend: 26702, Storage: 1, Mail: 65535}
+				c.Given = c.Ports
 			}},
 		{"timeouts", map[string]string{"EMULATOR_READY_TIMEOUT": "600", "EMULATOR_SNAPSHOT_READY_TIMEOUT": "1m30s"},
 			func(c *config.Config) { c.ReadyTimeout, c.SnapshotReadyTimeout = 10*time.Minute, 90*time.Second }},

@@ -28,7 +28,7 @@ func NewFeed(instance string) *Feed {
 	return &Feed{status: status.New(instance), changed: make(chan struct{})}
 }
 
-// Publish gives an event its number and its time, and tells it to everybody. An event after the last one ([status.Ended]) is
+// Publish gives an event its number, and a time if it has none, and tells it to everybody. An event after the last one ([status.Ended]) is
 // forgotten.
 func (f *Feed) Publish(e status.Event) {
 	f.mu.Lock()
@@ -37,7 +37,10 @@ func (f *Feed) Publish(e status.Event) {
 		return
 	}
 	f.seq++
-	e.Seq, e.Time = f.seq, time.Now()
+	e.Seq = f.seq
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
 	f.status = status.Apply(f.status, e)
 	if len(f.events) == keptEvents {
 		f.events = append(f.events[:0:0], f.events[1:]...)

@@ -274,9 +274,13 @@ func (f *fetch) chunk(ctx context.Context, n int64, first *http.Response) error 
 		before := at
 		err := f.piece(ctx, &at, end, first)
 		first = nil
-		return at > before, err
+		return at-before >= enough, err
 	})
 }
+
+// enough is what a connection must have brought, in bytes, for its end to be no failure. A server that gives a byte to each is
+// not worked through.
+const enough = 1 << 10
 
 // piece fetches the bytes from *at up to end over one connection, and moves *at on.
 func (f *fetch) piece(ctx context.Context, at *int64, end int64, r *http.Response) (err error) {

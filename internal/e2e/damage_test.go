@@ -29,14 +29,14 @@ func TestDamagedSnapshot(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := e.in(t)
-			old := e.generation()
-			c.damage(t, old)
+			old := e.captureTime()
+			c.damage(t, e.generation())
 			run := e.up()
 			if !strings.Contains(run.Stdout(), "warning: default: set aside a damaged snapshot: ") || !strings.Contains(run.Stdout(), c.says) {
 				t.Errorf("no warning about %s", c.says)
 			}
 			e.worksWith(e.key())
-			if e.generation() == old {
+			if e.captureTime() == old {
 				t.Error("the damaged snapshot is still in use")
 			}
 			e.stop(run)
@@ -148,6 +148,20 @@ func (e *emulator) generation() string {
 		}
 	}
 	return ""
+}
+
+// captureTime is when the snapshot in use was captured, as its manifest says.
+func (e *emulator) captureTime() string {
+	e.Helper()
+	text, err := os.ReadFile(filepath.Join(e.generation(), "manifest.json"))
+	if err != nil {
+		e.Fatal(err)
+	}
+	match := regexp.MustCompile(`"created": *"([^"]+)"`).FindSubmatch(text)
+	if match == nil {
+		e.Fatalf("no time in %s", text)
+	}
+	return string(match[1])
 }
 
 // in is the emulator for a part of a test.

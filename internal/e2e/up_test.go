@@ -84,21 +84,21 @@ func TestUpMappedRAM(t *testing.T) {
 	e.stop(again)
 	e.reset()
 
-	generation := e.generation()
-	if err := os.Remove(filepath.Join(generation, "savevm.raw")); err != nil { // a cache: the packed file has it all
+	captured := e.captureTime()
+	if err := os.Remove(filepath.Join(e.generation(), "savevm.raw")); err != nil { // a cache: the packed file has it all
 		t.Fatal(err)
 	}
 	restored := e.up()
-	if e.generation() != generation || strings.Contains(restored.Stdout(), "captures") {
+	if e.captureTime() != captured || strings.Contains(restored.Stdout(), "captures") {
 		t.Error("the snapshot was captured again")
 	}
 	e.worksWith(e.key())
 	e.stop(restored)
 	e.reset()
 
-	truncate(t, filepath.Join(generation, "savevm.raw"), 1<<20)
+	truncate(t, filepath.Join(e.generation(), "savevm.raw"), 1<<20)
 	recaptured := e.up()
-	if e.generation() == generation || !strings.Contains(recaptured.Stdout(), "set aside a damaged snapshot") {
+	if e.captureTime() == captured || !strings.Contains(recaptured.Stdout(), "set aside a damaged snapshot") {
 		t.Error("a damaged snapshot is still in use")
 	}
 	e.worksWith(e.key())
