@@ -84,7 +84,9 @@ type sessionRecord struct {
 	State   stamp          `json:"state,omitzero"`
 	Digest  string         `json:"stateSHA256,omitempty"`
 	Savevm  stamp          `json:"savevm,omitzero"`
-	Disk    stamp          `json:"disk"` // as it was then: a disk that has gone on without the session must not be under it
+	Disk    stamp          `json:"disk"`           // as it was then: a disk that has gone on without the session must not be under it
+	Layer   stamp          `json:"layer,omitzero"` // what the disk is on
+	Base    stamp          `json:"base"`
 }
 
 // stamped is a file and its stamp in the manifest.
@@ -93,13 +95,17 @@ type stamped struct {
 	stamp *stamp
 }
 
-// stamps are the files that the session in dir consists of.
-func (r *sessionRecord) stamps(dir, disk string) []stamped {
+// stamps are the files that the session in dir consists of, with the chain of its disk.
+func (b *Boot) stamps(r *sessionRecord, dir string) []stamped {
+	all := []stamped{{b.files.Disk, &r.Disk}, {b.files.Base, &r.Base}}
+	if _, err := os.Stat(b.files.Layer); err == nil || r.Layer != (stamp{}) {
+		all = append(all, stamped{b.files.Layer, &r.Layer})
+	}
 	files := filesOfSession(dir)
 	if r.Parts.Format == snapshot.MappedRAM {
-		return []stamped{{files.Savevm, &r.Savevm}, {disk, &r.Disk}}
+		return append(all, stamped{files.Savevm, &r.Savevm})
 	}
-	return []stamped{{files.RAM, &r.RAM}, {files.State, &r.State}, {disk, &r.Disk}}
+	return append(all, stamped{files.RAM, &r.RAM}, stamped{files.State, &r.State})
 }
 
 // stamp is what tells a file from itself at another time.
@@ -173,7 +179,7 @@ func (b *Boot) readSession(dir string) (record sessionRecord, unfit error) {
 	if diff := record.Parts.Diff(b.sessionParts(record.Parts.Format)); diff != "" {
 		return record, errors.New(diff)
 	}
-	for _, f := range record.stamps(dir, b.files.Disk) {
+	for _, f := range b.stamps(&record, dir) {
 		if now, err := stampOf(f.path); err != nil || now != *f.stamp {
 			return record, errors.Join(fmt.Errorf("%s has changed since", filepath.Base(f.path)), err)
 		}
@@ -257,7 +263,7 @@ func (b *Boot) Seal(ctx context.Context) error {
 	dir := b.files.SessionNew
 	format := b.sessionFormat()
 	record := sessionRecord{Version: sessionVersion, Parts: b.sessionParts(format), Saved: time.Now().UTC()}
-	for _, f := range record.stamps(dir, b.files.Disk) {
+	for _, f := range b.stamps(&record, dir) {
 		if err := syncFile(f.path); err != nil {
 			return fmt.Errorf("session: %w", err)
 		}
