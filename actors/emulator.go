@@ -27,6 +27,7 @@ type emulator struct {
 	runID string // names this process in correlation ids
 	world World
 	log   *msglog.Log
+	logs  *logbook
 	fleet Ref[messages.Fleet]
 
 	store Ref[messages.Store]

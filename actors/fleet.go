@@ -7,7 +7,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/stackemu/stackemu/internal/lifecycle"
-	"github.com/stackemu/stackemu/internal/msglog"
 	"github.com/stackemu/stackemu/messages"
 )
 
@@ -21,11 +20,13 @@ type fleet struct {
 	world    World
 	policy   lifecycle.Policy
 	runID    string
-	log      *msglog.Log
-	newLog   func() *msglog.Log // for an instance
+	logs     *logbook
 	observe  func(messages.Observer)
 	observer Ref[messages.Observer]
 	store    Ref[messages.Store]
+
+	puller     Puller // nil where no images are fetched
+	downloader Ref[messages.Downloader]
 
 	instances map[string]*member
 	closing   bool
@@ -33,7 +34,6 @@ type fleet struct {
 
 type member struct {
 	emulator Ref[messages.Emulator]
-	log      *msglog.Log
 	ended    *messages.InstanceEnded // not nil once it has said its last word
 }
 
@@ -42,13 +42,17 @@ func (f *fleet) Receive(c actor.Context) {
 	case *actor.Started:
 		f.instances = map[string]*member{}
 		observe := f.observe
-		f.observer = Ref[messages.Observer]{f.spawn(c, "_observer", f.log, func() actor.Actor { return observer(observe) })}
+		f.observer = Ref[messages.Observer]{f.spawn(c, "_observer", "", func() actor.Actor { return observer(observe) })}
 		f.spawnStore(c)
+		f.spawnDownloader(c)
+	case *messages.PullImage:
+		f.downloader.Tell(c, m)
 	case *messages.StartInstance:
 		f.start(c, m.Instance, &messages.Launch{})
 	case *messages.CaptureSnapshot:
 		f.start(c, captureName, &messages.Launch{CaptureOnly: true})
 	case *messages.StopInstances:
+		f.downloader.Tell(c, &messages.StopPulls{})
 		for _, i := range f.instances {
 			i.emulator.Tell(c, &messages.Shutdown{Kill: m.Kill})
 		}
@@ -78,18 +82,25 @@ const captureName = "capture"
 
 func (f *fleet) spawnStore(c actor.Context) {
 	snapshots := f.world.Snapshots()
-	f.store = Ref[messages.Store]{f.spawn(c, "_store", f.log, func() actor.Actor { return &store{snapshots: snapshots} })}
+	f.store = Ref[messages.Store]{f.spawn(c, "_store", "", func() actor.Actor { return &store{snapshots: snapshots} })}
+}
+
+func (f *fleet) spawnDownloader(c actor.Context) {
+	if puller, logs := f.puller, f.logs; puller != nil {
+		f.downloader = Ref[messages.Downloader]{f.spawn(c, "_downloader", "", func() actor.Actor { return &downloader{puller: puller, logs: logs} })}
+	}
 }
 
 func (f *fleet) start(c actor.Context, name string, launch *messages.Launch) {
 	if f.instances[name] != nil || f.closing {
 		return // asked for twice: the first one counts
 	}
-	log, world, policy, runID, self, store := f.newLog(), f.world, f.policy, f.runID, Ref[messages.Fleet]{c.Self()}, f.store
-	pid := f.spawn(c, name, log, func() actor.Actor {
-		return &emulator{name: name, runID: runID, world: world, log: log, fleet: self, store: store, machineState: lifecycle.New(policy)}
+	about(c, name)
+	log, logs, world, policy, runID, self, store := f.logs.open(name), f.logs, f.world, f.policy, f.runID, Ref[messages.Fleet]{c.Self()}, f.store
+	pid := f.spawn(c, name, name, func() actor.Actor {
+		return &emulator{name: name, runID: runID, world: world, log: log, logs: logs, fleet: self, store: store, machineState: lifecycle.New(policy)}
 	})
-	f.instances[name] = &member{emulator: Ref[messages.Emulator]{pid}, log: log}
+	f.instances[name] = &member{emulator: Ref[messages.Emulator]{pid}}
 	f.instances[name].emulator.Tell(c, launch)
 }
 
@@ -103,7 +114,7 @@ func (f *fleet) gone(c actor.Context, who *actor.PID) {
 		if i.ended == nil {
 			i.ended = &messages.InstanceEnded{Instance: name, State: lifecycle.Failed.String(), Cause: messages.Cause{Err: fmt.Errorf("%s: %w", name, errEmulatorLost)}}
 		}
-		i.log.Close()
+		f.logs.close(name)
 		f.observer.Tell(c, i.ended)
 	}
 	f.idle(c)
@@ -117,16 +128,6 @@ func (f *fleet) idle(c actor.Context) {
 	}
 }
 
-// logOf is the message log of the instance that somebody belongs to.
-func (f *fleet) logOf(sender *actor.PID, otherwise *msglog.Log) *msglog.Log {
-	for _, i := range f.instances {
-		if i.emulator.is(sender) {
-			return i.log
-		}
-	}
-	return otherwise
-}
-
 // HandleFailure stops what failed: see the type's comment.
 func (f *fleet) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, who *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
 	c := s.(actor.Context)
@@ -134,8 +135,9 @@ func (f *fleet) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, who *act
 	s.StopChildren(who)
 }
 
-func (f *fleet) spawn(c actor.Context, name string, log *msglog.Log, produce func() actor.Actor) *actor.PID {
-	pid, err := c.SpawnNamed(mk(name, "", log, produce), name)
+// spawn spawns an emulator, or an actor that serves all instances.
+func (f *fleet) spawn(c actor.Context, name, instance string, produce func() actor.Actor) *actor.PID {
+	pid, err := c.SpawnNamed(mk(instance, bornBy(c, ""), f.logs, produce), name)
 	if err != nil {
 		panic(fmt.Errorf("spawn %s: %w", name, err))
 	}

@@ -109,7 +109,7 @@ func (e *emulator) spawn(c actor.Context, ch *child) {
 		name = fmt.Sprintf("%s.%d", name, ch.spawns)
 	}
 	ch.spawns++
-	pid, err := c.SpawnNamed(mk(e.name, e.attemptID(), e.log, ch.produce), name)
+	pid, err := c.SpawnNamed(mk(e.name, bornBy(c, e.attemptID()), e.logs, ch.produce), name)
 	if err != nil {
 		panic(fmt.Errorf("spawn %s: %w", name, err)) // a name is used once: this is a bug
 	}

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/stackemu/stackemu/internal/msglog"
+	"github.com/stackemu/stackemu/internal/span"
 )
 
 // life is the span of one actor, as a context: whatever an actor starts off its mailbox belongs to its life, and its
@@ -33,20 +36,29 @@ func (l life) nested() life {
 
 // run does work off the mailbox and posts what it returns to the actor itself, unless life is over by then: a result that
 // holds something (an io.Closer) is closed in that case. work must return soon after ctx is done.
-func (l life) run(c actor.Context, work func(ctx context.Context) any) {
-	post, ctx := poster(c), l.ctx
+func (l life) run(c actor.Context, work func(ctx context.Context) any) { l.off(c, msglog.Work, work) }
+
+// await is run for work that only waits for something to happen: the log tells that apart from work.
+func (l life) await(c actor.Context, wait func(ctx context.Context) any) {
+	l.off(c, msglog.Event, wait)
+}
+
+func (l life) off(c actor.Context, kind msglog.Off, work func(ctx context.Context) any) {
+	tell, post, ctx := outsideOf(c), posterOff(c), l.ctx
 	go func() {
-		result := guarded(ctx, work)
+		off := offMailbox{kind, time.Now()}
+		result := guarded(span.With(ctx, tell.heard), work)
 		if result == nil {
 			return
 		}
 		if ctx.Err() != nil {
+			tell.dropped(result, off)
 			if held, ok := result.(io.Closer); ok {
 				_ = held.Close()
 			}
 			return
 		}
-		post(result)
+		post(result, off)
 	}()
 }
 
@@ -68,7 +80,7 @@ func guarded(ctx context.Context, work func(ctx context.Context) any) (result an
 // after posts m to the actor itself when d is over. The returned life ends the timer.
 func (l life) after(c actor.Context, d time.Duration, m any) life {
 	timer := l.nested()
-	timer.run(c, func(ctx context.Context) any {
+	timer.off(c, msglog.Timer, func(ctx context.Context) any {
 		t := time.NewTimer(d)
 		defer t.Stop()
 		select {
@@ -84,11 +96,17 @@ func (l life) after(c actor.Context, d time.Duration, m any) life {
 // poster returns a function that sends to the actor itself from any goroutine, and that ties what it sends to the
 // message being handled now.
 func poster(c actor.Context) func(m any) {
+	post := posterOff(c)
+	return func(m any) { post(m, offMailbox{kind: msglog.Event}) }
+}
+
+func posterOff(c actor.Context) func(m any, off offMailbox) {
 	self, root := c.Self(), c.ActorSystem().Root
 	stamp := tracerOf(c).now
-	return func(m any) {
+	return func(m any, off offMailbox) {
 		e := &actor.MessageEnvelope{Message: m, Sender: self}
 		stamp.put(e)
+		off.put(e)
 		root.Send(self, e)
 	}
 }

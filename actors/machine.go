@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/stackemu/stackemu/internal/span"
 	"github.com/stackemu/stackemu/messages"
 	"github.com/stackemu/stackemu/qemu"
 )
@@ -44,8 +45,10 @@ func (a *machine) Receive(c actor.Context) {
 	case *actor.Started:
 		a.life = newLife()
 		launch := a.launch
-		a.run(c, func(context.Context) any {
+		a.run(c, func(ctx context.Context) any {
+			end := span.Begin(ctx, "qemu", "start")
 			p, err := launch()
+			end(err)
 			return &launched{p, err}
 		})
 	case *launched:
@@ -71,7 +74,7 @@ func (a *machine) launched(c actor.Context, m *launched) {
 	a.process = m.process
 	a.emulator.Tell(c, &messages.MachineStarted{PID: m.process.PID()})
 	p := m.process
-	a.run(c, func(ctx context.Context) any {
+	a.await(c, func(ctx context.Context) any {
 		select {
 		case <-p.Done():
 			return &reaped{p.Err()}

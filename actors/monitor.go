@@ -130,7 +130,7 @@ func (a *monitor) negotiated(c actor.Context, m *negotiated) {
 	a.conn = m.conn
 	a.emulator.Tell(c, &messages.MonitorReady{Version: m.conn.Version(), Agent: m.agent})
 	conn := m.conn
-	a.run(c, func(ctx context.Context) any {
+	a.await(c, func(ctx context.Context) any {
 		select {
 		case <-conn.Done(): // the reader has handed over its last event
 			return &hungUp{conn.Err()}
@@ -213,6 +213,8 @@ func translate(e qmp.Event) messages.Emulator {
 }
 
 func (m *negotiated) failure() error { return m.err }
+
+func (m *happened) detail() string { return m.event.Event }
 
 func (m *hungUp) failure() error { return m.err }
 

@@ -122,4 +122,8 @@ func (a *prober) allHealthy() bool {
 	return true
 }
 
+func (m *probed) detail() string { return m.check.Service }
+
+func (m *probeDue) detail() string { return m.check.Service }
+
 func (m *probed) failure() error { return m.err }

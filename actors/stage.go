@@ -173,4 +173,6 @@ func (e *emulator) overdue(a lifecycle.Arm) error {
 
 func (m *surveyed) failure() error { return m.err }
 
+func (m *deadlinePassed) detail() string { return m.arm.What }
+
 func (m *prepared) failure() error { return m.err }

@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/stackemu/stackemu/internal/snapshot"
+	"github.com/stackemu/stackemu/internal/span"
 	"github.com/stackemu/stackemu/messages"
 )
 
@@ -132,7 +133,9 @@ func search(ctx context.Context, snapshots *snapshot.Store, want *messages.WantS
 	reserve := snapshots.Replace
 	if !want.Force {
 		reserve = snapshots.Reserve
+		end := span.Begin(ctx, "disk", "find and check the snapshot")
 		held, err := snapshots.FindContext(ctx, want.Parts)
+		end(nil) // that there is none is an answer
 		if err == nil {
 			return &found{held: held}
 		}
@@ -188,7 +191,9 @@ func (s *store) publish(c actor.Context, m *messages.PublishSnapshot) {
 	reserved := r.reserved
 	r.reserved = nil // it is the work's now
 	s.run(c, func(ctx context.Context) any {
+		end := span.Begin(ctx, "disk", "publish the snapshot")
 		held, err := reserved.Publish(ctx, m.Manifest)
+		end(err)
 		return &published{r, held, err}
 	})
 }

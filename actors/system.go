@@ -25,6 +25,7 @@ type Tree struct {
 // Options are what a tree is made of.
 type Options struct {
 	World   World
+	Puller  Puller // fetches images; nil for nobody
 	Policy  lifecycle.Policy
 	Log     zerolog.Logger          // everything that is not a message; messages go to it at trace level
 	RunID   string                  // part of every correlation id; empty for one made of the time
@@ -38,10 +39,10 @@ func Start(o Options) *Tree {
 	}
 	t := &Tree{ended: make(chan struct{})}
 	t.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return libraryLogger(o.Log) }))
-	log := msglog.ConsoleOnly(o.Log)
-	newLog := func() *msglog.Log { return msglog.New(o.Log) }
+	logs := newLogbook(msglog.ConsoleOnly(o.Log), func() *msglog.Log { return msglog.New(o.Log) })
+	t.system.EventStream.Subscribe(logs.deadLetters)
 	produce := func() actor.Actor {
-		return &fleet{world: o.World, policy: o.Policy, runID: o.RunID, log: log, newLog: newLog, observe: o.Observe}
+		return &fleet{world: o.World, policy: o.Policy, runID: o.RunID, logs: logs, observe: o.Observe, puller: o.Puller}
 	}
 	ended := func(next actor.ReceiverFunc) actor.ReceiverFunc {
 		return func(c actor.ReceiverContext, e *actor.MessageEnvelope) {
@@ -51,7 +52,7 @@ func Start(o Options) *Tree {
 			}
 		}
 	}
-	pid, err := t.system.Root.SpawnNamed(mk("", "", log, produce).Configure(actor.WithReceiverMiddleware(ended)), "fleet")
+	pid, err := t.system.Root.SpawnNamed(mk("", stamp{}, logs, produce).Configure(actor.WithReceiverMiddleware(ended)), "fleet")
 	if err != nil {
 		panic(fmt.Errorf("spawn fleet: %w", err)) // the system is new: the name is free
 	}

@@ -20,27 +20,46 @@ var sequence atomic.Uint64
 // tracer is the first middleware of every actor: it records each message after it was handled, and stamps each message
 // that is sent meanwhile with its cause. There is one per actor, used on that actor's goroutine only.
 type tracer struct {
-	instance string
-	log      *msglog.Log
+	instance string // whose actor it is; empty for one that serves all instances
+	logs     *logbook
+	born     stamp // what was being handled when it was spawned
 	now      stamp // what is being handled
 }
 
 // stamp is what a message carries in its envelope's header.
 type stamp struct {
-	cause   uint64
-	attempt string
+	cause    uint64
+	attempt  string
+	instance string
 }
 
 const (
-	headerCause   = "cause"
-	headerAttempt = "attempt"
-	headerSent    = "sent" // Unix time in nanoseconds
+	headerCause    = "cause"
+	headerAttempt  = "attempt"
+	headerInstance = "instance"
+	headerSent     = "sent"  // Unix time in nanoseconds
+	headerOff      = "off"   // msglog.Off
+	headerBegan    = "began" // the same of the work or the timer
 )
 
 func (s stamp) put(e *actor.MessageEnvelope) {
 	e.SetHeader(headerCause, strconv.FormatUint(s.cause, 10))
 	e.SetHeader(headerAttempt, s.attempt)
+	e.SetHeader(headerInstance, s.instance)
 	e.SetHeader(headerSent, strconv.FormatInt(time.Now().UnixNano(), 10))
+}
+
+// offMailbox says how a message came that no actor has sent. A zero began is unknown.
+type offMailbox struct {
+	kind  msglog.Off
+	began time.Time
+}
+
+func (o offMailbox) put(e *actor.MessageEnvelope) {
+	e.SetHeader(headerOff, string(o.kind))
+	if !o.began.IsZero() {
+		e.SetHeader(headerBegan, strconv.FormatInt(o.began.UnixNano(), 10))
+	}
 }
 
 // tracerOf is the tracer of the actor whose context this is.
@@ -48,6 +67,14 @@ func tracerOf(c actor.Context) *tracer { return c.Actor().(interface{ trace() *t
 
 // setAttempt gives the correlation id to everything that the actor sends from now on.
 func setAttempt(c actor.Context, id string) { tracerOf(c).now.attempt = id }
+
+// about says which instance the message is about that an actor of all instances handles, when its sender could not.
+func about(c actor.Context, instance string) { tracerOf(c).now.instance = instance }
+
+// bornBy is the stamp of what is spawned now.
+func bornBy(c actor.Context, attempt string) stamp {
+	return stamp{cause: tracerOf(c).now.cause, attempt: attempt}
+}
 
 // stateful is implemented by actors that have states.
 type stateful interface{ stateName() string }
@@ -77,9 +104,11 @@ type supervisor struct {
 }
 
 // mk makes the props of an actor: everything in this package is spawned with them.
-// The actor begins with the start attempt of whoever spawns it.
-func mk(instance, attempt string, log *msglog.Log, produce func() actor.Actor) *actor.Props {
-	t := &tracer{instance: instance, log: log, now: stamp{attempt: attempt}}
+// The actor begins with the start attempt of whoever spawns it. One without an instance serves all of them: whose a message
+// is, its sender says.
+func mk(instance string, born stamp, logs *logbook, produce func() actor.Actor) *actor.Props {
+	born.instance = instance
+	t := &tracer{instance: instance, logs: logs, born: born, now: born}
 	return actor.PropsFromProducer(
 		func() actor.Actor {
 			a := produce()
@@ -113,7 +142,8 @@ func (t *tracer) receive(next actor.ReceiverFunc) actor.ReceiverFunc {
 				}
 			}
 			r.After, r.Took, r.Attempt = stateOf(c.Actor()), time.Since(r.At), t.now.attempt
-			t.logFor(c, e).Write(r)
+			r.Instance = t.now.instance
+			t.logs.of(r.Instance).Write(r)
 		}()
 		next(c, e)
 	}
@@ -121,7 +151,7 @@ func (t *tracer) receive(next actor.ReceiverFunc) actor.ReceiverFunc {
 
 func (t *tracer) begin(c actor.ReceiverContext, e *actor.MessageEnvelope) msglog.Record {
 	now := time.Now()
-	r := msglog.Record{At: now, Seq: sequence.Add(1), Instance: t.instance, To: c.Self().Id, Type: typeName(e.Message), Before: stateOf(c.Actor())}
+	r := msglog.Record{At: now, Seq: sequence.Add(1), To: c.Self().Id, Type: typeName(e.Message), Before: stateOf(c.Actor())}
 	if e.Sender != nil {
 		r.From = e.Sender.Id
 	}
@@ -137,14 +167,30 @@ func (t *tracer) begin(c actor.ReceiverContext, e *actor.MessageEnvelope) msglog
 	if m, ok := e.Message.(*crashed); ok {
 		r.Stack = m.stack
 	}
+	if m, ok := e.Message.(interface{ detail() string }); ok {
+		r.Detail = m.detail()
+	}
+	if _, first := e.Message.(*actor.Started); first {
+		r.Parent = t.born.cause
+	}
 	t.now.cause = r.Seq
+	if t.instance == "" {
+		t.now.instance, t.now.attempt = "", ""
+	}
 	if e.Header != nil {
 		r.Parent, _ = strconv.ParseUint(e.GetHeader(headerCause), 10, 64)
 		if attempt := e.GetHeader(headerAttempt); attempt != "" {
 			t.now.attempt = attempt
 		}
+		if t.instance == "" {
+			t.now.instance = e.GetHeader(headerInstance)
+		}
 		if sent, err := strconv.ParseInt(e.GetHeader(headerSent), 10, 64); err == nil {
 			r.Wait = now.Sub(time.Unix(0, sent))
+			r.Off = msglog.Off(e.GetHeader(headerOff))
+			if began, err := strconv.ParseInt(e.GetHeader(headerBegan), 10, 64); err == nil {
+				r.OffTook = time.Duration(sent - began)
+			}
 		}
 	}
 	return r
@@ -153,19 +199,13 @@ func (t *tracer) begin(c actor.ReceiverContext, e *actor.MessageEnvelope) msglog
 // outcome is implemented by the results of work off the mailbox: the log tells why it failed.
 type outcome interface{ failure() error }
 
-// logFor is the log of the instance that a message is about. The fleet's messages are about many.
-func (t *tracer) logFor(c actor.ReceiverContext, e *actor.MessageEnvelope) *msglog.Log {
-	if s, ok := c.Actor().(supervisor); ok && e.Sender != nil {
-		if f, ok := s.Actor.(*fleet); ok {
-			return f.logOf(e.Sender, t.log)
-		}
-	}
-	return t.log
-}
-
 // supervised records what receiver middleware cannot see: the failure of a child.
 func (t *tracer) supervised(self, child *actor.PID, state string, err error) {
-	t.log.Write(msglog.Record{At: time.Now(), Seq: sequence.Add(1), Parent: t.now.cause, Instance: t.instance, Attempt: t.now.attempt,
+	instance := t.now.instance
+	if instance == "" {
+		instance = instanceOf(child.Id)
+	}
+	t.logs.of(instance).Write(msglog.Record{Kind: msglog.Failure, At: time.Now(), Seq: sequence.Add(1), Parent: t.now.cause, Instance: instance, Attempt: t.now.attempt,
 		From: child.Id, To: self.Id, Type: "Failure", Before: state, After: state, Failure: err.Error()})
 }
 

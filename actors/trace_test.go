@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/stackemu/stackemu/internal/tracetest"
 	"github.com/stackemu/stackemu/messages"
 	"github.com/stackemu/stackemu/qemu"
@@ -155,4 +157,126 @@ func TestTraceTellsFailures(t *testing.T) {
 			t.Errorf("no cause in\n%s", log)
 		}
 	})
+}
+
+// record is what the tests below look at.
+type record struct {
+	Kind, Type, From, To, Instance, Attempt, Detail, Off string
+	Seq, Parent                                          uint64
+	OffUS                                                int64 `json:"off_us"`
+	TookUS                                               int64 `json:"took_us"`
+}
+
+func (p *play) records() (all []record) {
+	p.Helper()
+	for line := range strings.Lines(p.messages()) {
+		var r record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			p.Fatalf("%v in %s", err, line)
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+func (p *play) find(what string, fits func(record) bool) record {
+	p.Helper()
+	for _, r := range p.records() {
+		if fits(r) {
+			return r
+		}
+	}
+	p.Fatalf("no record of %s in\n%s", what, p.messages())
+	return record{}
+}
+
+// From the message that made an instance ready, parents lead back to the one that launched it: through work off the mailbox,
+// timers, events of QEMU, spawned actors, and actors that serve all instances.
+func TestTraceLeadsBackToTheLaunch(t *testing.T) {
+	for name, w := range map[string]*fakeWorld{
+		"cold start": {bootFor: 15 * time.Second}, "resume": {bootFor: 15 * time.Second, warm: true, session: true, ownDisk: true}, "capture": {bootFor: 15 * time.Second, warm: true}} {
+		t.Run(name, func(t *testing.T) {
+			stage(t, w, func(p *play) {
+				p.up()
+				by := map[uint64]record{}
+				for _, r := range p.records() {
+					by[r.Seq] = r
+					if r.Kind != "run" && r.Type != "StartInstance" && r.Instance != "default" {
+						t.Errorf("not of the instance: %+v", r)
+					}
+				}
+				r := p.find("confirmed", func(r record) bool { return r.Type == "confirmed" })
+				for r.Parent != 0 {
+					cause, ok := by[r.Parent]
+					if !ok {
+						t.Fatalf("the cause of %+v is not there", r)
+					}
+					r = cause
+				}
+				want := "StartInstance"
+				if name == "capture" {
+					want = "Terminated" // of the captured machine's actor: the library tells no cause
+				}
+				if r.Type != want {
+					t.Errorf("it began with %+v", r)
+				}
+			})
+		})
+	}
+}
+
+// Work tells how long it took, and what it has waited for outside.
+func TestTraceTellsOfWorkAndTheOutside(t *testing.T) {
+	stage(t, &fakeWorld{bootFor: time.Second, prepareFor: 3 * time.Second}, func(p *play) {
+		p.up()
+		if r := p.find("the survey", func(r record) bool { return r.Type == "surveyed" }); r.Off != "work" || r.OffUS < 3e6 {
+			t.Errorf("got %+v", r)
+		}
+		if r := p.find("a timer", func(r record) bool { return r.Type == "probeDue" }); r.Off != "timer" || r.OffUS != awaitPause.Microseconds() || r.Detail == "" {
+			t.Errorf("got %+v", r)
+		}
+		if r := p.find("an event", func(r record) bool { return r.Type == "happened" }); r.Off != "event" || r.Detail != "VSERPORT_CHANGE" {
+			t.Errorf("got %+v", r)
+		}
+		if r := p.find("QEMU's start", func(r record) bool { return r.Kind == "external" }); r.Type != "start" || r.To != "qemu" ||
+			r.From != "fleet/default/machine-1" || r.Attempt != "default-run-1" || r.Parent == 0 {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+// What nobody waits for any more is told, too.
+func TestTraceTellsOfDroppedResults(t *testing.T) {
+	slow := func(string) error { time.Sleep(time.Second); return nil }
+	stage(t, &fakeWorld{bootFor: time.Second, onProbe: slow}, func(p *play) {
+		p.up()
+		time.Sleep(1500 * time.Millisecond) // into a probe
+		p.forget()
+		p.world.last().die(&qemu.ExitError{Code: 1})
+		p.until("ready")
+		r := p.find("a dropped result", func(r record) bool { return r.Kind == "dropped" })
+		if r.Type != "probed" || r.To != "fleet/default/prober-1" || r.Off != "work" || r.Parent == 0 {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+func TestTraceTellsOfDeadLetters(t *testing.T) {
+	stage(t, &fakeWorld{bootFor: time.Second}, func(p *play) {
+		p.up()
+		nobody := actor.NewPID(p.tree.system.Address(), emulatorPath+"/monitor-7")
+		p.tree.system.Root.Send(nobody, &messages.AskMachine{})
+		r := p.find("a dead letter", func(r record) bool { return r.Kind == "dead-letter" })
+		if r.Type != "AskMachine" || r.To != emulatorPath+"/monitor-7" || r.Instance != "default" {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+func TestInstanceOfAPath(t *testing.T) {
+	for path, want := range map[string]string{"fleet": "", "fleet/_store": "", "fleet/web": "web", "fleet/web/monitor-1.2": "web", "": ""} {
+		if got := instanceOf(path); got != want {
+			t.Errorf("%q: got %q, want %q", path, got, want)
+		}
+	}
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/stackemu/stackemu/internal/span"
 )
 
 // Version is a version of QEMU.
@@ -99,7 +101,9 @@ var versionPattern = regexp.MustCompile(`version (\d+)\.(\d+)(?:\.(\d+))?`)
 func askVersion(ctx context.Context, path string) (string, Version, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
+	end := span.Begin(ctx, "qemu", "--version")
 	out, err := exec.CommandContext(ctx, path, "--version").Output()
+	end(err)
 	if err != nil {
 		return "", Version{}, fmt.Errorf("%s --version: %w", path, withStderr(err))
 	}

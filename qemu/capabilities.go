@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stackemu/stackemu/internal/span"
 	"github.com/stackemu/stackemu/qemu/qmp"
 )
 
@@ -84,7 +85,12 @@ func (b *Binary) CachedCapabilities(ctx context.Context, dir string) (Capabiliti
 		return Capabilities{}, err
 	}
 	path := filepath.Join(dir, "capabilities-"+string(b.Arch)+".json")
-	return cached(path, askedFor+key, func() (Capabilities, error) { return b.Capabilities(ctx) })
+	return cached(path, askedFor+key, func() (c Capabilities, err error) {
+		end := span.Begin(ctx, "qemu", "ask for its capabilities")
+		c, err = b.Capabilities(span.Silent(ctx))
+		end(err)
+		return c, err
+	})
 }
 
 // askCapabilities starts an empty QEMU, asks and ends it.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/stackemu/stackemu/internal/span"
 )
 
 // ImageInfo is what qemu-img says about an image.
@@ -84,7 +86,9 @@ func (b *Binary) Info(ctx context.Context, path string) (ImageInfo, error) {
 func (b *Binary) img(ctx context.Context, out any, args ...string) error {
 	cmd := exec.CommandContext(ctx, b.Img, args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	end := span.Begin(ctx, "qemu-img", args[0])
 	stdout, err := cmd.Output()
+	end(err)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/stackemu/stackemu/internal/span"
 )
 
 //go:generate sh firmware/build.sh
@@ -108,6 +110,10 @@ func (p prober) choose(ctx context.Context) (Choice, error) {
 
 // run executes the firmware under one accelerator, and kills it at the limit.
 func (p prober) run(ctx context.Context, accel Accel, limit time.Duration) error {
+	return span.Do(ctx, "qemu", "try accelerator "+string(accel), func() error { return p.try(ctx, accel, limit) })
+}
+
+func (p prober) try(ctx context.Context, accel Accel, limit time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer in %s", limit))
 	defer cancel()
 	dir, err := os.MkdirTemp("", "stackemu-")

@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/stackemu/stackemu/internal/config"
+	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/messages"
 )
 
@@ -37,6 +38,5 @@ func capture(c *cli.Context) error {
 	}
 	conf.ForceCapture = conf.ForceCapture || c.Bool("force")
 	conf.NoSnapshot = false
-	files := conf.Folders().Capture()
-	return foreground(c, conf, &messages.CaptureSnapshot{}, files.Name, files.SerialLog)
+	return foreground(c, job{conf: conf, consoles: []home.Instance{conf.Folders().Capture()}, starts: []messages.Fleet{&messages.CaptureSnapshot{}}})
 }

@@ -20,6 +20,11 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 	exitForced = 130 // 128 + SIGINT: the second Ctrl-C
+
+	// Of `status`, besides 0 for healthy.
+	exitStopped   = 3
+	exitUnhealthy = 4 // starting, stopping, ill, or without a supervisor
+	exitBroken    = 5 // the last run has failed
 )
 
 func main() { os.Exit(run(os.Args)) }
@@ -34,12 +39,14 @@ func run(args []string) int {
 			&cli.StringFlag{Name: "log-level", Value: "warn", Usage: "what to log: `LEVEL` is trace (every message between actors), debug, info, warn or error"},
 			&cli.StringFlag{Name: "log-format", Value: "console", Usage: "how to log: `FORMAT` is console or json"},
 		},
-		Commands:       []*cli.Command{upCommand(), captureCommand(), resetCommand(), imageCommand(), snapshotCommand(), benchCommand()},
+		Commands:       commands(),
 		ExitErrHandler: func(*cli.Context, error) {}, // the exit code is this function's affair
 		OnUsageError:   usageError,
+		// Completion scripts ask with a hidden flag.
+		EnableBashCompletion: true,
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
-				return &usage{fmt.Errorf("there is no command %q; see stackemu --help", c.Args().First())}
+				return &usage{fmt.Errorf("there is no command %q%s; see stackemu --help", c.Args().First(), didYouMean(c.Args().First(), commandNames(c.App.Commands)))}
 			}
 			return cli.ShowAppHelp(c)
 		},
@@ -47,13 +54,15 @@ func run(args []string) int {
 	for _, c := range app.Commands {
 		withUsageErrors(c)
 	}
-	return exitCode(app.Run(args))
+	return exitCode(app.Run(arranged(app, args)))
 }
 
 // usage is an error of the command line.
 type usage struct{ error }
 
-func usageError(_ *cli.Context, err error, _ bool) error { return &usage{err} }
+func usageError(c *cli.Context, err error, _ bool) error {
+	return &usage{fmt.Errorf("%w%s", err, suggestedFlag(c, err))}
+}
 
 func withUsageErrors(c *cli.Command) {
 	c.OnUsageError = usageError
@@ -67,13 +76,21 @@ var errForced = errors.New("stopped by force: what the guest had not written to 
 
 func exitCode(err error) int {
 	var wrong *usage
+	var quiet exitStatus
+	var inJSON *jsonFailure
+	complain := complain
+	if errors.As(err, &inJSON) {
+		complain = func(error) { inJSON.tell() }
+	}
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &quiet):
+		return int(quiet)
 	case errors.As(err, &wrong):
 		complain(err)
 		return exitUsage
-	case errors.Is(err, errForced):
+	case errors.Is(err, errForced), errors.Is(err, errInterrupted):
 		complain(err)
 		return exitForced
 	}

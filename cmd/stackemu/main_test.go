@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -57,7 +59,25 @@ func TestScripts(t *testing.T) {
 			e.Setenv("STACK_EMULATOR_HOME", filepath.Join(e.WorkDir, "home"))
 			return nil
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": withStatus},
 	})
+}
+
+// withStatus runs the command, which has to end with the given exit code: status CODE ARG...
+func withStatus(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: status CODE ARG...")
+	}
+	code := 0
+	var exit *exec.ExitError
+	if err := ts.Exec("stackemu", args[1:]...); errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if want := args[0]; fmt.Sprint(code) != want {
+		ts.Fatalf("exit code %d, want %s", code, want)
+	}
 }
 
 // emulator is one home with an image in it, and a fake QEMU to run it.

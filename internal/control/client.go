@@ -56,6 +56,17 @@ func (c *Client) Status(ctx context.Context) (status.Status, error) {
 	return s, c.ask(ctx, http.MethodGet, "/v1/status", nil, &s)
 }
 
+// PID is the process that listens at the socket, by the kernel's word, also when it does not answer.
+func (c *Client) PID(ctx context.Context) (int, error) {
+	conn, err := dialOurs(ctx, c.path)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	_, pid, err := peer(conn.(*net.UnixConn))
+	return pid, err
+}
+
 // Stop begins a stop, of a supervisor of any version; kill is one without asking the guest. It does not wait for the end.
 func (c *Client) Stop(ctx context.Context, kill bool) error {
 	err := c.ask(ctx, http.MethodPost, "/v1/stop", stopRequest{kill}, nil)

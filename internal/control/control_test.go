@@ -237,8 +237,12 @@ func TestUnresponsive(t *testing.T) {
 	defer f.Close()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, ErrUnresponsive)
 	defer cancel()
-	if _, err := NewClient(path).Status(ctx); !errors.Is(err, ErrUnresponsive) {
+	c := NewClient(path)
+	if _, err := c.Status(ctx); !errors.Is(err, ErrUnresponsive) {
 		t.Errorf("got %v", err)
+	}
+	if pid, err := c.PID(t.Context()); err != nil || pid != os.Getpid() {
+		t.Errorf("it is process %d, %v", pid, err)
 	}
 }
 

@@ -73,3 +73,26 @@ func (f *follower) run(ctx context.Context) (string, error) {
 
 // digestPrefix names the hash, as GitHub and the sidecars of images do.
 const digestPrefix = "sha256:"
+
+// CopyDigest copies until the end, and returns the digest and the size of what it has copied. Each buffer is told.
+func CopyDigest(ctx context.Context, to io.Writer, from io.Reader, tell func(done int64)) (digest string, size int64, err error) {
+	hash, buffer := sha256.New(), make([]byte, copyBuffer)
+	for {
+		if ctx.Err() != nil {
+			return "", 0, context.Cause(ctx)
+		}
+		n, readErr := from.Read(buffer)
+		hash.Write(buffer[:n])
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return "", 0, err
+		}
+		size += int64(n)
+		tell(size)
+		if readErr == io.EOF {
+			return digestPrefix + hex.EncodeToString(hash.Sum(nil)), size, nil
+		}
+		if readErr != nil {
+			return "", 0, readErr
+		}
+	}
+}

@@ -81,11 +81,10 @@ type counted struct {
 func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 func (c *counted) Write(p []byte) (int, error) {
-	n, err := c.ResponseWriter.Write(p)
 	c.o.mu.Lock()
-	c.o.sent += int64(n)
+	c.o.sent += int64(len(p)) // before: the client may be done before this goroutine goes on
 	c.o.mu.Unlock()
-	return n, err
+	return c.ResponseWriter.Write(p)
 }
 
 // faults installs a fault, which is called one at a time.

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/stackemu/stackemu/internal/span"
 )
 
 // maxBody bounds what a probe reads: the answer of a healthy service is its status, but a body read to its end lets
@@ -36,9 +38,11 @@ type Result struct {
 
 // Probe asks url once. The codes are those that mean "healthy". The client's own redirect policy is not used.
 func Probe(ctx context.Context, client *http.Client, url string, codes []int) Result {
+	end := span.Begin(ctx, "http", "GET "+url)
 	began := time.Now()
 	code, body, err := get(ctx, client, url)
 	result := Result{Code: code, Took: time.Since(began)}
+	defer func() { end(result.Err) }()
 	switch {
 	case err != nil:
 		result.Err = inWords(err)

@@ -60,6 +60,8 @@ type Image struct {
 	Disk    string // the qcow2 file, read-only once it is there
 	Sidecar string // JSON: source, digest, size, profile
 	Lock    string // held by who writes the image
+	Partial string // what has arrived of one that is being pulled; beside it what is known of that (.json)
+	New     string // the pulled one while it is checked
 
 	// The names that the product's own tools have for what is captured from the image: RAM and devices, packed, the same
 	// unpacked, and, which those tools do without, the disk as it was at that moment.
@@ -74,7 +76,7 @@ func (h Home) Image(arch string) Image {
 // ImageAt names the files that belong to an image at another place.
 func ImageAt(disk string) Image {
 	savevm := strings.TrimSuffix(disk, ".qcow2") + ".savevm"
-	return Image{Disk: disk, Sidecar: disk + ".json", Lock: disk + ".lock",
+	return Image{Disk: disk, Sidecar: disk + ".json", Lock: disk + ".lock", Partial: disk + ".part", New: disk + ".new",
 		Savevm: savevm + ".zst", SavevmRaw: savevm + ".raw", SavevmDisk: savevm + ".disk.qcow2"}
 }
 

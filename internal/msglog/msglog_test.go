@@ -35,20 +35,22 @@ func lines(t *testing.T, path string) []map[string]any {
 func TestRecordsBeforeAndAfterAttach(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "messages.jsonl")
 	l := New(zerolog.Nop())
-	l.Write(Record{Seq: 1, Type: "Early"})
+	l.Write(Record{Seq: 1, Type: "Early", At: time.Now()})
 	if err := l.Attach(path); err != nil {
 		t.Fatal(err)
 	}
-	l.Write(Record{Seq: 2, Parent: 1, Instance: "default", Attempt: "a-1", From: "x", To: "y", Type: "Late", Before: "off", After: "on",
+	at := l.began.Add(time.Hour)
+	l.Write(Record{Kind: Dropped, At: at, Seq: 2, Parent: 1, Off: Work, OffTook: 5 * time.Microsecond, Detail: "what", Instance: "default", Attempt: "a-1", From: "x", To: "y", Type: "Late", Before: "off", After: "on",
 		Wait: 3 * time.Microsecond, Took: 4 * time.Microsecond, Body: map[string]int{"pid": 7}, Failure: "why"})
 	l.Close()
 	l.Write(Record{Seq: 3, Type: "TooLate"})
 	got := lines(t, path)
-	if len(got) != 2 || got[0]["type"] != "Early" {
+	if len(got) != 3 || got[0]["kind"] != "run" || got[1]["type"] != "Early" || got[1]["mono_us"].(float64) < 0 {
 		t.Fatalf("got %v", got)
 	}
-	want := `map[attempt:a-1 body:map[pid:7] failure:why from:x instance:default next:on parent:1 seq:2 state:off time:0001-01-01T00:00:00.000000Z to:y took_us:4 type:Late wait_us:3]`
-	if s := fmt.Sprint(got[1]); s != want {
+	want := `map[attempt:a-1 body:map[pid:7] detail:what failure:why from:x instance:default kind:dropped mono_us:3.6e+09 next:on off:work off_us:5 parent:1 seq:2 state:off time:` +
+		at.Format(timeFormat) + ` to:y took_us:4 type:Late wait_us:3]`
+	if s := fmt.Sprint(got[2]); s != want {
 		t.Errorf("got  %s\nwant %s", s, want)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
@@ -81,27 +83,45 @@ func TestAppendsAfterAnotherProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	torn := strings.Split(strings.TrimSpace(string(b)), "\n")
-	if len(torn) != 3 || torn[1] != `{"seq":7,"ty` || !json.Valid([]byte(torn[0])) || !json.Valid([]byte(torn[2])) {
+	if len(torn) != 5 || torn[2] != `{"seq":7,"ty` || !json.Valid([]byte(torn[1])) || !json.Valid([]byte(torn[3])) {
 		t.Errorf("got %q", torn)
 	}
 }
 
 func TestBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "messages.jsonl")
-	if err := os.WriteFile(path, bytes.Repeat([]byte("\n"), MaxBytes), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	l := New(zerolog.Nop())
 	if err := l.Attach(path); err != nil {
 		t.Fatal(err)
 	}
-	l.Write(Record{Type: "M"})
-	l.Close()
-	if got := lines(t, path); len(got) != 1 {
-		t.Errorf("got %d records in the new file", len(got))
+	body := strings.Repeat("x", 64<<10)
+	const records = 3 * MaxBytes / (64 << 10)
+	for n := range records {
+		l.Write(Record{Seq: uint64(n + 1), Body: body})
 	}
-	if info, err := os.Stat(path + ".1"); err != nil || info.Size() != MaxBytes {
-		t.Errorf("the old file: %v, %v", info, err)
+	if dropped := l.Close(); dropped != 0 {
+		t.Errorf("%d dropped", dropped)
+	}
+	var total int64
+	next := float64(0)
+	for n := Segments - 1; n >= 0; n-- {
+		info, err := os.Stat(Segment(path, n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += info.Size()
+		for _, line := range lines(t, Segment(path, n)) {
+			if next != 0 && line["seq"] != next {
+				t.Fatalf("record %v after %v", line["seq"], next-1)
+			}
+			next = line["seq"].(float64) + 1
+		}
+	}
+	if next != records+1 || total > MaxBytes+Segments*(65<<10) || total < MaxBytes/2 {
+		t.Errorf("%d bytes up to record %v", total, next-1)
+	}
+	if _, err := os.Stat(Segment(path, Segments)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a segment too many: %v", err)
 	}
 }
 
@@ -114,8 +134,8 @@ func TestFullDiskIsNoFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Write(Record{Type: "M"})
-	if dropped := l.Close(); dropped != 1 {
-		t.Errorf("%d dropped, want 1", dropped)
+	if dropped := l.Close(); dropped != 2 {
+		t.Errorf("%d dropped, want 2", dropped)
 	}
 }
 
@@ -157,7 +177,24 @@ func TestManyWriters(t *testing.T) {
 	}
 	writers.Wait()
 	l.Close()
-	if got := lines(t, path); len(got) != 800 {
+	if got := lines(t, path); len(got) != 801 {
 		t.Errorf("%d records", len(got))
+	}
+}
+
+// The cost of one message, as the actors meet it.
+func BenchmarkWrite(b *testing.B) {
+	l := New(zerolog.Nop())
+	if err := l.Attach(filepath.Join(b.TempDir(), "messages.jsonl")); err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	r := Record{At: time.Now(), Seq: 1, Parent: 1, Instance: "default", Attempt: "default-x-1", From: "fleet/default", To: "fleet/default/monitor-1",
+		Type: "LoadState", Before: "preparing", After: "resuming", Wait: time.Microsecond, Took: time.Microsecond, Body: struct {
+			Open bool `json:"open"`
+		}{true}}
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Write(r)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/stackemu/stackemu/internal/span"
 )
 
 // digestPrefix names the hash, as the sidecars of images and container registries do.
@@ -53,7 +55,9 @@ func imageDigest(ctx context.Context, path, cacheDir string) (string, error) {
 	if known := readCachedDigest(cache); known.Path == path && known.Identity == before && known.Digest != "" {
 		return known.Digest, nil
 	}
+	end := span.Begin(ctx, "disk", "digest of the image")
 	digest, err := sha256Of(ctx, f)
+	end(err)
 	if err != nil {
 		return "", err
 	}

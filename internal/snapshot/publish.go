@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stackemu/stackemu/internal/snapshot/pack"
+	"github.com/stackemu/stackemu/internal/span"
 )
 
 // Publish makes the captured files a snapshot, and holds it. QEMU must be gone. An older snapshot under the key is replaced
@@ -89,7 +90,8 @@ func (p *publication) pack(ctx context.Context) error {
 		return nil
 	}
 	files := p.Files()
-	if err := pack.Pack(ctx, files.Packed, files.Savevm, nil); err != nil {
+	err := span.Do(ctx, "disk", "pack the snapshot", func() error { return pack.Pack(ctx, files.Packed, files.Savevm, nil) })
+	if err != nil {
 		return err
 	}
 	return os.Chmod(files.Packed, 0o400)

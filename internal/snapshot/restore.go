@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/stackemu/stackemu/internal/snapshot/pack"
+	"github.com/stackemu/stackemu/internal/span"
 )
 
 // load reads the manifest, checks the files against it, and restores those that are packed.
@@ -99,7 +100,8 @@ func (sn *Snapshot) publishRestored(files []*File) []func() error {
 // restore unpacks a file under its temporary name, and notes its new identity.
 func (f *File) restore(ctx context.Context, dir string, progress Progress) error {
 	path := filepath.Join(dir, restoredPrefix+f.Name)
-	if err := pack.Unpack(ctx, path, f.packedPath(dir), progress); err != nil {
+	err := span.Do(ctx, "disk", "unpack "+f.Name, func() error { return pack.Unpack(ctx, path, f.packedPath(dir), progress) })
+	if err != nil {
 		return f.packedDamage(err)
 	}
 	file, err := os.Open(path)

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/stackemu/stackemu/internal/span"
 )
 
 // smallFile is up to what size, in bytes, a file is read whole each time that a snapshot is found: 2 ms.
@@ -29,7 +31,8 @@ func seal(ctx context.Context, dir string, p Parts) ([]File, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	for i, name := range names {
 		group.Go(func() error {
-			if err := files[i].seal(ctx, dir, name, p); err != nil {
+			err := span.Do(ctx, "disk", "sync and check "+name, func() error { return files[i].seal(ctx, dir, name, p) })
+			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			return nil

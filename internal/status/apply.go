@@ -43,12 +43,11 @@ func entered(s Status, e Event) Status {
 	if e.Cause != "" {
 		s.Cause = e.Cause
 	}
-	if len(e.Services) > 0 {
-		s.Services = known(e.Services, s.Services)
-	}
 	switch e.State {
 	case "preparing", "draining", "stopping": // nothing answers yet, or any more
 		s = unwell(s)
+	case "cold-booting", "resuming", "adopting", "refreshing", "probing", Ready:
+		s.Services = known(e.Services, s.Services)
 	}
 	switch {
 	case e.State == Ready:
@@ -62,10 +61,11 @@ func entered(s Status, e Event) Status {
 }
 
 // known are services in their new order, with what is known of their health.
-func known(now, before []Service) []Service {
-	all := slices.Clone(now)
-	for n := range all {
-		if i := slices.IndexFunc(before, func(x Service) bool { return x.Name == all[n].Name }); i >= 0 {
+func known(now []Place, before []Service) []Service {
+	all := make([]Service, len(now))
+	for n, place := range now {
+		all[n].Place = place
+		if i := slices.IndexFunc(before, func(x Service) bool { return x.Name == place.Name }); i >= 0 {
 			all[n].Healthy, all[n].Detail = before[i].Healthy, before[i].Detail
 		}
 	}

@@ -41,10 +41,16 @@ func service(name string, healthy bool) status.Event {
 	return status.Event{Kind: status.ServiceChanged, Service: name, Healthy: healthy, Detail: map[bool]string{false: "status 503"}[healthy]}
 }
 
-var table = []status.Service{{Name: "dashboard", URL: "http://localhost:26700", Port: 26700}, {Name: "backend", URL: "http://localhost:26701", Port: 26701}}
+var table = []status.Place{{Name: "dashboard", URL: "http://localhost:26700", Port: 26700}, {Name: "backend", URL: "http://localhost:26701", Port: 26701}}
 
 func probing() status.Event {
 	e := state("probing")
+	e.Services = table
+	return e
+}
+
+func capturing() status.Event {
+	e := state("capturing")
 	e.Services = table
 	return e
 }
@@ -110,7 +116,8 @@ func TestApply(t *testing.T) {
 			"draining, resume in 4s, from abc, no dashboard, no backend, cause: killed by signal 9"},
 		{"and is started again", after(after(start("resume"), because("draining", "killed"), state("backoff")), start("cold")...),
 			"ready, healthy, cold in 4s, dashboard, backend, why: killed, cause: killed"},
-		{"a capture is saved", []status.Event{state("preparing"), state("capturing"), from("capturing", "saving")}, "saving"},
+		{"a capture's services are nobody's business", []status.Event{state("preparing"), capturing(), service("backend", true)}, "capturing"},
+		{"a capture is saved", []status.Event{state("preparing"), capturing(), from("capturing", "saving")}, "saving"},
 		{"a session is saved", after(start("cold"), from("ready", "saving")), "saving, stopping!, cold in 4s, dashboard, backend"},
 		{"it is shut down", after(start("cold"), from("ready", "stopping")), "stopping, stopping!, cold in 4s, no dashboard, no backend"},
 		{"it has stopped", after(start("cold"), state("stopped"), status.Event{Kind: status.Ended, State: "stopped"}), "stopped, cold in 4s, no dashboard, no backend"},

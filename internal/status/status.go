@@ -20,6 +20,13 @@ const (
 	Unresponsive = "unresponsive"
 )
 
+// The ways to a ready instance.
+const (
+	HowCold   = "cold"   // its guest has booted
+	HowResume = "resume" // it goes on from a snapshot or from where it was stopped
+	HowAdopt  = "adopt"  // its VM ran already, without a supervisor
+)
+
 // Status is how an instance is.
 type Status struct {
 	Instance string `json:"instance"`
@@ -32,7 +39,7 @@ type Status struct {
 	Started time.Time `json:"started,omitzero"` // when its start was asked for
 	ReadyAt time.Time `json:"readyAt,omitzero"` // when it was ready for the first time after that
 
-	How       string `json:"how,omitempty"`       // how it became ready: "resume" or "cold"
+	How       string `json:"how,omitempty"`       // how it became ready: HowCold, HowResume or HowAdopt
 	ElapsedMS int64  `json:"elapsedMs,omitempty"` // from the start until it was ready, in milliseconds
 	Why       string `json:"why,omitempty"`       // why it became ready that way, where there is more to say
 	Snapshot  string `json:"snapshot,omitempty"`  // key of the snapshot that it was resumed from
@@ -47,11 +54,16 @@ type Status struct {
 
 // Service is one service of an instance.
 type Service struct {
-	Name    string `json:"name"`
-	URL     string `json:"url"`
-	Port    int    `json:"port"` // of 127.0.0.1
+	Place
 	Healthy bool   `json:"healthy"`
 	Detail  string `json:"detail,omitempty"` // what it answered, when it is not healthy
+}
+
+// Place is where a service is.
+type Place struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
+	Port int    `json:"port"` // of 127.0.0.1
 }
 
 // Supervisor is the process that runs an instance.

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stackemu/stackemu/internal/span"
 	"github.com/stackemu/stackemu/qemu/internal/unixsock"
 	"github.com/stackemu/stackemu/qemu/internal/wire"
 )
@@ -126,10 +127,12 @@ func (g *Client) exclusive(ctx context.Context, name string, f func() error) err
 		return fmt.Errorf("qga: %s: %w", name, err)
 	}
 	defer g.turn.Release()
+	end := span.Begin(ctx, "guest", name)
 	err := g.broken
 	if err == nil {
 		err = g.note(ctx, wire.Interruptible(ctx, g.conn.SetDeadline, f))
 	}
+	end(err)
 	if err != nil {
 		return fmt.Errorf("qga: %s: %w", name, err)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/stackemu/stackemu/internal/span"
 )
 
 // How often a process in the guest is asked for. The first questions come fast, for the commands that matter end within
@@ -48,6 +50,13 @@ var ErrNoProgram = errors.New("no such program in the guest")
 // not 0 is no error; a program that is not there is [ErrNoProgram]. A context without deadline means to wait for ever; each
 // question on the way still has its own.
 func (g *Client) Exec(ctx context.Context, path string, args []string, stdin []byte) (*ExecResult, error) {
+	end := span.Begin(ctx, "guest", "guest-exec "+path) // its arguments may be secrets
+	result, err := g.exec(span.Silent(ctx), path, args, stdin)
+	end(err)
+	return result, err
+}
+
+func (g *Client) exec(ctx context.Context, path string, args []string, stdin []byte) (*ExecResult, error) {
 	pid, err := g.startExec(ctx, path, args, stdin)
 	if err != nil {
 		return nil, noProgram(path, err)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/stackemu/stackemu/internal/span"
 	"github.com/stackemu/stackemu/qemu/internal/wire"
 )
 
@@ -58,7 +59,9 @@ func (q *Conn) Execute(ctx context.Context, name string, args, out any) error {
 
 // execute is Execute for calls that put more words before the error.
 func (q *Conn) execute(ctx context.Context, name string, args, out any) error {
+	end := span.Begin(ctx, "qmp", name)
 	a, err := q.roundTrip(ctx, name, args)
+	end(err)
 	if err == nil && out != nil {
 		err = json.Unmarshal(a.result, out)
 	}

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/stackemu/stackemu/internal/span"
 )
 
 // MigrationTimeout is the deadline of a save or load whose context has none. Writing 4 GiB of RAM takes 2 to 12 s here.
@@ -148,6 +150,13 @@ func (q *Conn) migrate(ctx context.Context, command string, args any, onProgress
 		}
 		return err
 	}
+	end := span.Begin(ctx, "qmp", "end of "+command)
+	err := q.awaitMigration(span.Silent(ctx), events, onProgress)
+	end(err)
+	return err
+}
+
+func (q *Conn) awaitMigration(ctx context.Context, events <-chan Event, onProgress func(Progress)) error {
 	poll := time.NewTicker(migrationPoll)
 	defer poll.Stop()
 	for {

@@ -88,7 +88,8 @@ func Run(ctx context.Context, c Config, environ []string, signals <-chan os.Sign
 		if _, err := gate.Write([]byte{1}); err != nil {
 			return fmt.Errorf("entrypoint: open the gate: %w", err)
 		}
-		return inforce.Tell(c.RunDir, digest)
+		inforce.Tell(c.RunDir, digest)
+		return nil
 	}
 	code, err := supervise(group, prepared, open, signals)
 	if code == nodeblob.Refused {

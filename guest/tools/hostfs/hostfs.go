@@ -124,9 +124,13 @@ func openPlace(dir, path string) (*os.File, error) {
 
 // WhenPlugged is [Mount.Try] for a device that is just being plugged in: it tries until ctx ends.
 func (m Mount) WhenPlugged(ctx context.Context, dir string) error {
+	return whenPlugged(ctx, func() error { return m.Try(dir) })
+}
+
+func whenPlugged(ctx context.Context, try func() error) error {
 	pause := firstPause
 	for {
-		err := m.Try(dir)
+		err := try()
 		if !errors.Is(err, ErrNoDevice) {
 			return err
 		}

@@ -40,20 +40,18 @@ func Digest(runDir string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// Tell says that the environment with this digest is in force. That nobody listens is no error.
-func Tell(runDir, digest string) error {
+// Tell says that the environment with this digest is in force, to whoever listens. That nobody does, or no longer, is no
+// error: the servers are up all the same.
+func Tell(runDir, digest string) {
 	conn, err := net.Dial("unixgram", filepath.Join(runDir, socket))
 	if err != nil {
-		return nil
+		return
 	}
-	err = conn.SetDeadline(time.Now().Add(tellTimeout))
-	if err == nil {
-		_, err = conn.Write([]byte(digest))
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(tellTimeout)); err != nil {
+		return
 	}
-	if err = errors.Join(err, conn.Close()); err != nil {
-		return fmt.Errorf("inforce: %w", err)
-	}
-	return nil
+	_, _ = conn.Write([]byte(digest))
 }
 
 // Listener hears what is told about one environment.
@@ -78,10 +76,19 @@ func Listen(runDir string) (*Listener, error) {
 	return &Listener{conn, path}, nil
 }
 
-// Wait returns when digest has been told, or with the cause of ctx's end.
+// Wait returns when digest has been told, or with the cause of ctx's end. It may be called again.
 func (l *Listener) Wait(ctx context.Context, digest string) error {
-	stop := context.AfterFunc(ctx, func() { _ = l.conn.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		_ = l.conn.SetReadDeadline(time.Unix(1, 0))
+	})
+	defer func() {
+		if !stop() {
+			<-interrupted
+			_ = l.conn.SetReadDeadline(time.Time{})
+		}
+	}()
 	message := make([]byte, 2*sha256.Size+1)
 	for {
 		n, err := l.conn.Read(message)

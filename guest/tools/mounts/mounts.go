@@ -23,7 +23,7 @@ func (m Mounted) String() string {
 }
 
 // unescape undoes what the kernel does to characters that separate fields (proc(5)).
-var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\043`, "#", `\134`, `\`)
 
 // At returns what is mounted on dir, the lowest first; nothing when dir is no mount point. table is a mountinfo file
 // (proc(5)): its fifth field is the mount point, the sixth are the mount's options, type and source follow " - ".

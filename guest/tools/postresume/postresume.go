@@ -39,6 +39,7 @@ func Run(ctx context.Context, g Guest, req guestapi.Request) guestapi.Result {
 	if step, err := check(g, req); err != nil {
 		return guestapi.Result{Steps: []guestapi.Step{{Name: step, Error: err.Error()}}}
 	}
+	warm(req.Warm)
 	steps := []struct {
 		name   string
 		wanted bool
@@ -82,6 +83,11 @@ func check(g Guest, req guestapi.Request) (string, error) {
 	for _, mount := range req.Mounts {
 		if err := hostfs.Mount(mount).Check(g.Container.HostDir); err != nil {
 			return guestapi.StepMounts, err
+		}
+	}
+	for _, url := range req.Warm {
+		if _, _, err := parseWarm(url); err != nil {
+			return guestapi.StepWarm, err
 		}
 	}
 	if len(req.Secrets) > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/stackemu/stackemu/guest/tools/secret"
 	"github.com/stackemu/stackemu/guest/tools/stackenv"
 )
 
@@ -21,6 +22,9 @@ import (
 //
 // Two rotations at once, or one and the start of the container, take turns.
 func Rotate(ctx context.Context, g Guest, secrets map[string]string) (err error) {
+	if err := secret.CheckAll(secrets); err != nil { // before anything is touched
+		return err
+	}
 	env, err := stackenv.Open(g.Env)
 	if err != nil {
 		return err

@@ -74,6 +74,11 @@ func restartIn(ctx context.Context, l container.Layout, pid int, listener *infor
 		err = listener.Wait(ctx, digest)
 	}
 	err = errors.Join(err, <-jobs)
+	if errors.Is(err, supervisor.ErrEnding) {
+		// supervisord is the container's first process. What it has not ended yet runs with the old environment; and when it
+		// goes, its connections break off before the kernel tells of its end.
+		<-ctx.Done()
+	}
 	switch {
 	case errors.Is(context.Cause(ctx), container.ErrEnded):
 		return container.ErrEnded

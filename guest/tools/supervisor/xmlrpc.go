@@ -11,7 +11,7 @@ import (
 // Fault is an error that supervisord has answered with.
 type Fault struct {
 	Code int
-	Text string // as supervisord says it, at most 200 bytes
+	Text string // as supervisord says it, at most 200 characters
 }
 
 func (f *Fault) Error() string { return fmt.Sprintf("fault %d: %s", f.Code, f.Text) }
@@ -21,8 +21,8 @@ func isFault(err error, code int) bool {
 	return errors.As(err, &fault) && fault.Code == code
 }
 
-// encode writes a call of a method that takes the name of a program and a flag.
-func encode(method, name string, flag bool) []byte {
+// encode writes a call of a method that takes the name of a program and flags.
+func encode(method, name string, flags ...bool) []byte {
 	var out strings.Builder
 	text := func(s string) {
 		// A strings.Builder does not fail, and what XML cannot hold becomes U+FFFD: a program of no such name.
@@ -32,61 +32,95 @@ func encode(method, name string, flag bool) []byte {
 	text(method)
 	out.WriteString("</methodName><params><param><value><string>")
 	text(name)
-	out.WriteString("</string></value></param><param><value><boolean>")
-	if flag {
-		out.WriteString("1")
-	} else {
-		out.WriteString("0")
+	out.WriteString("</string></value></param>")
+	for _, flag := range flags {
+		digit := "0"
+		if flag {
+			digit = "1"
+		}
+		out.WriteString("<param><value><boolean>" + digit + "</boolean></value></param>")
 	}
-	out.WriteString("</boolean></value></param></params></methodCall>")
+	out.WriteString("</params></methodCall>")
 	return []byte(out.String())
 }
 
 // errAnswer means that an answer is not one of XML-RPC.
 var errAnswer = errors.New("not an XML-RPC answer")
 
-// decode returns nil for an answer with a value, and a [Fault] for one.
-func decode(answer []byte) error {
+// value is what a call has returned: the XML between <value> and </value>.
+type value string
+
+// number is a whole number among the members of a value that is a structure.
+func (v value) number(name string) (int, error) {
+	var members []member
+	err := xml.Unmarshal([]byte("<value>"+v+"</value>"), &struct {
+		Members *[]member `xml:"struct>member"`
+	}{&members})
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errAnswer, err)
+	}
+	for _, m := range members {
+		if m.Name == name {
+			return m.Value.number()
+		}
+	}
+	return 0, fmt.Errorf("%w: no %s", errAnswer, name)
+}
+
+// member is one of a structure. Its value is a number or a text here.
+type member struct {
+	Name  string `xml:"name"`
+	Value scalar `xml:"value"`
+}
+
+type scalar struct {
+	Int    string `xml:"int"`
+	I4     string `xml:"i4"` // the same, by its other name
+	String string `xml:"string"`
+}
+
+func (s scalar) number() (int, error) {
+	n, err := strconv.Atoi(strings.TrimSpace(s.Int + s.I4))
+	if err != nil {
+		return 0, fmt.Errorf("%w: a number was expected", errAnswer)
+	}
+	return n, nil
+}
+
+// decode returns the value of an answer, or a [Fault].
+func decode(answer []byte) (value, error) {
 	var response struct {
 		XMLName xml.Name `xml:"methodResponse"`
 		Values  []struct {
 			Inner string `xml:",innerxml"`
 		} `xml:"params>param>value"`
 		Fault *struct {
-			Members []struct {
-				Name  string `xml:"name"`
-				Value struct {
-					Int    string `xml:"int"`
-					I4     string `xml:"i4"`
-					String string `xml:"string"`
-				} `xml:"value"`
-			} `xml:"value>struct>member"`
+			Members []member `xml:"value>struct>member"`
 		} `xml:"fault"`
 	}
 	if err := xml.Unmarshal(answer, &response); err != nil {
-		return fmt.Errorf("%w: %w", errAnswer, err)
+		return "", fmt.Errorf("%w: %w", errAnswer, err)
 	}
 	if response.Fault == nil {
 		if len(response.Values) != 1 {
-			return fmt.Errorf("%w: %d values", errAnswer, len(response.Values))
+			return "", fmt.Errorf("%w: %d values", errAnswer, len(response.Values))
 		}
-		return nil
+		return value(response.Values[0].Inner), nil
 	}
 	fault := new(Fault)
-	for _, member := range response.Fault.Members {
-		switch member.Name {
+	for _, m := range response.Fault.Members {
+		switch m.Name {
 		case "faultCode":
-			code, err := strconv.Atoi(strings.TrimSpace(member.Value.Int + member.Value.I4))
-			if err != nil {
-				return fmt.Errorf("%w: fault without a number", errAnswer)
+			var err error
+			if fault.Code, err = m.Value.number(); err != nil {
+				return "", err
 			}
-			fault.Code = code
 		case "faultString":
-			fault.Text = fmt.Sprintf("%.200s", member.Value.String)
+			fault.Text = fmt.Sprintf("%.200s", m.Value.String)
 		}
 	}
 	if fault.Code == 0 {
-		return fmt.Errorf("%w: fault without a number", errAnswer)
+		return "", fmt.Errorf("%w: fault without a number", errAnswer)
 	}
-	return fault
+	return "", fault
 }

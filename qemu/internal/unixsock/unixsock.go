@@ -2,7 +2,7 @@
 // allows it.
 //
 // The address of a unix socket holds 107 bytes on Linux and 103 on macOS. On Linux a longer path is reached through an
-// open handle of its directory, /proc/self/fd/N/name; elsewhere it is an error that says so.
+// open handle of its directory, /proc/self/fd/N/name; elsewhere through a short link to it.
 package unixsock
 
 import (

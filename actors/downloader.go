@@ -1,0 +1,126 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/stackemu/stackemu/internal/download/image"
+	"github.com/stackemu/stackemu/messages"
+)
+
+// Puller brings images to where instances look for them: image.Puller, or a test's.
+type Puller interface {
+	Pull(ctx context.Context, r image.Request, tell func(image.Progress)) (image.Result, error)
+}
+
+// downloader has images fetched, each one once however many ask for it.
+//
+// Parent: the fleet. Children: a transfer for each image that is being fetched. In: PullImage and StopPulls, and what the
+// transfers tell. Out: PullProgress, and ImagePulled or PullFailed, to everybody who has asked. A transfer that fails itself (a
+// bug) is a pull that has failed.
+//
+//	transfer | begins with the first PullImage for its request, ends with ImagePulled or PullFailed
+type downloader struct {
+	puller  Puller
+	logs    *logbook
+	spawned int
+	running []*pulling
+}
+
+// pulling is one image that is being fetched.
+type pulling struct {
+	request  image.Request
+	transfer Ref[messages.Transfer]
+	askers   []Ref[messages.Observer]
+	progress *messages.PullProgress // the latest, for who comes later; nil at the start
+}
+
+func (d *downloader) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *messages.PullImage:
+		d.pull(c, m.Request)
+	case *messages.StopPulls:
+		for _, p := range d.running {
+			p.transfer.Tell(c, &messages.StopTransfer{})
+		}
+	case *messages.PullProgress:
+		if p := d.of(c.Sender()); p != nil {
+			p.progress = m
+			p.tell(c, m)
+		}
+	case *messages.ImagePulled:
+		d.end(c, c.Sender(), m)
+	case *messages.PullFailed:
+		d.end(c, c.Sender(), m)
+	case *actor.Terminated: // without a last word
+		if p := d.of(m.Who); p != nil {
+			d.end(c, m.Who, &messages.PullFailed{Request: p.request, Cause: messages.Cause{Err: errTransferLost}})
+		}
+	}
+}
+
+var errTransferLost = errors.New("pull: its actor failed (this is a bug: the message log has the stack)")
+
+// pull joins the transfer of an image that is being fetched, or begins one.
+func (d *downloader) pull(c actor.Context, r image.Request) {
+	asker := Ref[messages.Observer]{c.Sender()}
+	for _, p := range d.running {
+		if p.request == r {
+			p.askers = append(p.askers, asker)
+			if p.progress != nil {
+				asker.Tell(c, p.progress)
+			}
+			return
+		}
+	}
+	d.spawned++
+	puller, parent := d.puller, Ref[messages.Downloader]{c.Self()}
+	props := mk("", bornBy(c, ""), d.logs, func() actor.Actor { return &transfer{puller: puller, request: r, parent: parent} })
+	pid, err := c.SpawnNamed(props, fmt.Sprintf("transfer-%d", d.spawned))
+	if err != nil {
+		panic(fmt.Errorf("spawn: %w", err)) // a name is used once: this is a bug
+	}
+	d.running = append(d.running, &pulling{request: r, transfer: Ref[messages.Transfer]{pid}, askers: []Ref[messages.Observer]{asker}})
+}
+
+func (d *downloader) of(who *actor.PID) *pulling {
+	for _, p := range d.running {
+		if p.transfer.is(who) {
+			return p
+		}
+	}
+	return nil
+}
+
+// end tells an outcome to all who wait for it.
+func (d *downloader) end(c actor.Context, who *actor.PID, outcome messages.Observer) {
+	p := d.of(who)
+	if p == nil {
+		return
+	}
+	kept := d.running[:0]
+	for _, other := range d.running {
+		if other != p {
+			kept = append(kept, other)
+		}
+	}
+	d.running = kept
+	p.tell(c, outcome)
+	c.Stop(who)
+}
+
+func (p *pulling) tell(c actor.Context, m messages.Observer) {
+	for _, asker := range p.askers {
+		asker.Tell(c, m)
+	}
+}
+
+// HandleFailure stops what failed: Terminated does the rest.
+func (d *downloader) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, who *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+	c := s.(actor.Context)
+	tracerOf(c).supervised(c.Self(), who, "", asError(reason))
+	s.StopChildren(who)
+}

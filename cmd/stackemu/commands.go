@@ -1,0 +1,84 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// commands are all commands, in the order of the help text. Those that print one JSON object with --json tell their errors so,
+// too.
+func commands() []*cli.Command {
+	return []*cli.Command{
+		upCommand(), inJSON(startCommand()), inJSON(stopCommand()), inJSON(restartCommand()), inJSON(statusCommand()), inJSON(lsCommand()),
+		attachCommand(), logsCommand(), execCommand(), shellCommand(), envCommand(), openCommand(), resetCommand(),
+		pullCommand(), inJSON(listReleasesCommand()), captureCommand(), snapshotCommand(), imageCommand(), benchCommand(),
+		inJSON(versionCommand()), completionCommand(), superviseCommand(),
+	}
+}
+
+// alias is a word that may stand before any command, as in the product's own tool: `stackemu emulator start`.
+const alias = "emulator"
+
+// arranged is a command line as the library reads it: without the alias, and with the flags of a command before its
+// arguments, wherever they were. After -- nothing is a flag, nor is it in what exec is to run.
+func arranged(app *cli.App, args []string) []string {
+	if len(args) == 0 || args[len(args)-1] == "--generate-bash-completion" {
+		return args
+	}
+	n := 1
+	for n < len(args) && strings.HasPrefix(args[n], "-") {
+		n += width(app.Flags, args[n])
+	}
+	if n < len(args) && args[n] == alias {
+		args = slices.Delete(slices.Clone(args), n, n+1)
+	}
+	var command *cli.Command
+	for among := app.Commands; n < len(args); n++ {
+		next := commandNamed(among, args[n])
+		if next == nil {
+			break
+		}
+		command, among = next, next.Subcommands
+	}
+	if command == nil || command.Name == "exec" || n > len(args) {
+		return args
+	}
+	flags, others := []string{}, []string{}
+	for rest := args[n:]; len(rest) > 0; {
+		switch {
+		case rest[0] == "--":
+			others, rest = append(others, rest...), nil
+		case strings.HasPrefix(rest[0], "-") && rest[0] != "-":
+			w := min(width(command.Flags, rest[0]), len(rest))
+			flags, rest = append(flags, rest[:w]...), rest[w:]
+		default:
+			others, rest = append(others, rest[0]), rest[1:]
+		}
+	}
+	return slices.Concat(args[:n], flags, others)
+}
+
+// width is how many words a flag takes: two if its value is the next one.
+func width(flags []cli.Flag, word string) int {
+	name := strings.TrimLeft(word, "-")
+	if strings.Contains(name, "=") {
+		return 1
+	}
+	for _, f := range flags {
+		if _, isBool := f.(*cli.BoolFlag); !isBool && slices.Contains(f.Names(), name) {
+			return 2
+		}
+	}
+	return 1
+}
+
+func commandNamed(among []*cli.Command, name string) *cli.Command {
+	for _, c := range among {
+		if c.HasName(name) {
+			return c
+		}
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+)
+
+// The scripts ask the program itself what can follow, with the flag of the library.
+var (
+	//go:embed completion/bash.sh
+	bashCompletion string
+	//go:embed completion/zsh.sh
+	zshCompletion string
+)
+
+func completionCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "completion",
+		Usage:     "print the completion script for a shell",
+		ArgsUsage: "bash|zsh|fish",
+		Description: "Example for bash, in ~/.bashrc: source <(stackemu completion bash)\nExample for zsh, in ~/.zshrc after compinit: " +
+			"source <(stackemu completion zsh)\nExample for fish: stackemu completion fish >~/.config/fish/completions/stackemu.fish",
+		BashComplete: func(*cli.Context) { fmt.Println("bash\nzsh\nfish") },
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 1 {
+				return &usage{fmt.Errorf("completion takes the name of a shell: bash, zsh or fish")}
+			}
+			script := ""
+			switch shell := c.Args().First(); shell {
+			case "bash":
+				script = bashCompletion
+			case "zsh":
+				script = zshCompletion
+			case "fish":
+				var err error
+				if script, err = c.App.ToFishCompletion(); err != nil {
+					return err
+				}
+			default:
+				return &usage{fmt.Errorf("completion: there is nothing for %q: want bash, zsh or fish", shell)}
+			}
+			_, err := os.Stdout.WriteString(script)
+			return err
+		},
+	}
+}

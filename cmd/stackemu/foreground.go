@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/stackemu/stackemu/actors"
+	"github.com/stackemu/stackemu/internal/config"
+	"github.com/stackemu/stackemu/internal/home"
+	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/internal/view"
+	"github.com/stackemu/stackemu/messages"
+)
+
+// job is what a process is to run in the foreground.
+type job struct {
+	conf     config.Config
+	members  []*member        // instances that others can talk to
+	consoles []home.Instance  // whose guests' consoles to follow
+	starts   []messages.Fleet // what to tell the tree
+}
+
+// foreground tells a tree what to start, shows what happens, and passes Ctrl-C on, until no instance is left.
+func foreground(c *cli.Context, j job) error {
+	terminal, noColor := view.Detect(os.Stdout, os.LookupEnv)
+	screen := view.New(os.Stdout, terminal, noColor)
+	defer screen.Close()
+	var logs io.Writer = os.Stderr
+	if terminal {
+		logs = screen // the block would be torn by another writer
+	}
+	log, err := logger(c, logs)
+	if err != nil {
+		return err
+	}
+	h := newHost(j.conf, log, j.members...)
+	for _, files := range j.consoles {
+		screen.Follow(files.Name, view.NewTail(files.SerialLog, time.Now()).LastLine)
+	}
+	for _, start := range j.starts {
+		h.tree.Tell(start)
+	}
+	err = newRunner(h.tree, screen).run(h.happened)
+	return errors.Join(err, h.close())
+}
+
+// runner is one run of a tree, from the start of its instances to the last word of the last of them.
+type runner struct {
+	tree    *actors.Tree
+	screen  *view.View
+	teller  *teller
+	hint    string    // what the first signal is answered with
+	stopped time.Time // when it came
+	forced  bool
+	outcome error
+}
+
+func newRunner(tree *actors.Tree, screen *view.View) *runner {
+	return &runner{tree: tree, screen: screen, teller: newTeller(screen), hint: "stopping; press Ctrl-C again to not wait for the guest"}
+}
+
+// bounce is the time within which a second signal is the echo of the first: npm and shells pass on a Ctrl-C that the
+// terminal has sent to everybody already.
+const bounce = 100 * time.Millisecond
+
+func (r *runner) run(happened <-chan messages.Observer) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	for {
+		select {
+		case <-signals:
+			r.stop()
+		case m := <-happened:
+			if _, last := m.(*messages.FleetIdle); last {
+				return r.outcome
+			}
+			r.show(m)
+		}
+	}
+}
+
+func (r *runner) stop() {
+	switch {
+	case r.stopped.IsZero():
+		r.stopped = time.Now()
+		r.screen.Line(view.Info, r.hint)
+		r.tree.Tell(&messages.StopInstances{})
+	case time.Since(r.stopped) > bounce:
+		r.forced = true
+		r.tree.Tell(&messages.StopInstances{Kill: true})
+	}
+}
+
+func (r *runner) show(m messages.Observer) {
+	if instance, e, ok := eventOf(m); ok {
+		r.teller.tell(instance, e)
+	}
+	if ended, ok := m.(*messages.InstanceEnded); ok {
+		r.ended(ended)
+	}
+}
+
+func (r *runner) ended(m *messages.InstanceEnded) {
+	err := m.Cause.Err
+	if errors.Is(err, lifecycle.ErrUnclean) && r.forced {
+		err = fmt.Errorf("%s: %w", m.Instance, errForced)
+	}
+	r.outcome = errors.Join(r.outcome, err)
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/stackemu/stackemu/internal/config"
+	"github.com/stackemu/stackemu/internal/home"
+	"github.com/stackemu/stackemu/internal/tail"
+)
+
+// logSources are the logs of an instance, by the names that --source has for them.
+var logSources = []struct {
+	name string
+	path func(home.Instance) string
+}{
+	{"supervisor", func(i home.Instance) string { return i.SupervisorLog }},
+	{"serial", func(i home.Instance) string { return i.SerialLog }},
+	{"qemu", func(i home.Instance) string { return i.QEMULog }},
+	{"messages", func(i home.Instance) string { return i.MessagesLog }},
+}
+
+func logsCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "logs",
+		Usage:     "show a log of an instance",
+		ArgsUsage: "[NAME]",
+		Description: "SOURCE is supervisor (what `start` would have shown), serial (the guest's console), qemu (what QEMU itself said) or messages\n" +
+			"(every message of the supervisor's actors, one JSON object a line). The files stay when the instance stops.\n\n" +
+			"Example: stackemu logs -f --source serial",
+		Flags: []cli.Flag{
+			nameFlag(),
+			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on with what is written from now on, until Ctrl-C"},
+			&cli.IntFlag{Name: "lines", Aliases: []string{"n"}, Value: 200, Usage: "begin `N` lines before the end; 0 for none, -1 for all"},
+			&cli.StringFlag{Name: "source", Value: "supervisor", Usage: "which log: `SOURCE` is " + strings.Join(sourceNames(), ", ")},
+		},
+		Action: logs,
+	}
+}
+
+func sourceNames() (names []string) {
+	for _, s := range logSources {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+func logs(c *cli.Context) error {
+	name, err := oneName(c)
+	if err != nil {
+		return err
+	}
+	conf, err := config.FromEnv(os.LookupEnv)
+	if err != nil {
+		return &usage{err}
+	}
+	files, err := conf.Folders().Instance(name)
+	if err != nil {
+		return &usage{err}
+	}
+	source := c.String("source")
+	if source == "stack" {
+		return &usage{errors.New("--source stack is not there yet: `stackemu exec NAME -- cat FILE` shows files of the guest")}
+	}
+	n := slices.Index(sourceNames(), source)
+	if n < 0 {
+		return &usage{fmt.Errorf("--source %q: want %s", source, strings.Join(sourceNames(), ", "))}
+	}
+	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	err = tail.Copy(ctx, os.Stdout, logSources[n].path(files), tail.Options{Lines: c.Int("lines"), Follow: c.Bool("follow")})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: logs: there is no %s log yet (%s)", name, source, logSources[n].path(files))
+	case errors.Is(err, syscall.EPIPE), errors.Is(err, context.Canceled): // the reader, or the user, has seen enough
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: logs: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/stackemu/stackemu/actors"
+	"github.com/stackemu/stackemu/internal/config"
+	"github.com/stackemu/stackemu/internal/download"
+	"github.com/stackemu/stackemu/internal/download/image"
+	"github.com/stackemu/stackemu/internal/github"
+	"github.com/stackemu/stackemu/internal/home"
+	"github.com/stackemu/stackemu/internal/view"
+	"github.com/stackemu/stackemu/messages"
+)
+
+func pullCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "pull",
+		Usage: "fetch a published image, and capture its snapshot",
+		Description: "Fetches the image of a release, of a pull request, of a workflow run or of a file to where instances look for it, checks it and\n" +
+			"captures the snapshot that they are resumed from. A pull that was interrupted goes on where it was. Instances that run on an\n" +
+			"older image keep it. Pull requests and runs need a token: GITHUB_TOKEN, GH_TOKEN, or that of `gh`.\n\nExample: stackemu pull --pr 1340",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "arch", Usage: "`ARCH` of the image: amd64 or arm64 (default: EMULATOR_ARCH, or this machine's)"},
+			repoFlag(),
+			&cli.StringFlag{Name: "branch", Usage: "the latest release of the branch `NAME` (default: " + image.DefaultBranch + ")"},
+			&cli.StringFlag{Name: "tag", Usage: "the release with the tag `TAG`"},
+			&cli.IntFlag{Name: "pr", Usage: "what the latest successful run for the pull request `NUMBER` has built"},
+			&cli.Int64Flag{Name: "run", Usage: "what the workflow run with the `ID` has built"},
+			&cli.StringFlag{Name: "file", Usage: "the qcow2 image at `PATH`, or at a URL"},
+			&cli.BoolFlag{Name: "force", Usage: "fetch it again even if it is there"},
+			&cli.BoolFlag{Name: "skip-snapshot", Usage: "do not capture a snapshot now; the first start does it"},
+		},
+		Action: pull,
+	}
+}
+
+func repoFlag() cli.Flag {
+	return &cli.StringFlag{Name: "repo", Usage: "`OWNER/NAME` of the repository (default: " + image.DefaultRepo + ")"}
+}
+
+func pull(c *cli.Context) error {
+	request, conf, err := pullRequest(c)
+	if err != nil {
+		return &usage{err}
+	}
+	if err := fetchImage(c, conf, request, os.Stdout); err != nil {
+		return err
+	}
+	if c.Bool("skip-snapshot") {
+		return nil
+	}
+	conf.NoSnapshot = false
+	return foreground(c, job{conf: conf, consoles: []home.Instance{conf.Folders().Capture()}, starts: []messages.Fleet{&messages.CaptureSnapshot{}}})
+}
+
+// pullRequest reads the command line. All errors are of the one who wrote it.
+func pullRequest(c *cli.Context) (image.Request, config.Config, error) {
+	var none image.Request
+	if c.NArg() > 0 {
+		return none, config.Config{}, fmt.Errorf("pull takes no argument (%q)", c.Args().First())
+	}
+	conf, err := config.FromEnv(os.LookupEnv)
+	if err != nil {
+		return none, conf, err
+	}
+	for _, flag := range []string{"arch", "repo", "branch", "tag", "pr", "run", "file"} {
+		if value := c.String(flag); c.IsSet(flag) && (value == "" || value == "0") {
+			return none, conf, fmt.Errorf("--%s is given, and is empty", flag)
+		}
+	}
+	r := image.Request{Arch: conf.Arch, Repo: c.String("repo"), Branch: c.String("branch"), Tag: c.String("tag"), PR: c.Int("pr"), Run: c.Int64("run"),
+		File: c.String("file"), Force: c.Bool("force")}
+	if arch := c.String("arch"); arch != "" {
+		r.Arch = arch
+	}
+	if err := r.Check(); err != nil {
+		return none, conf, err
+	}
+	conf.Arch = r.Arch
+	if r.File != "" && !strings.Contains(r.File, "://") { // the work is done in another place
+		if r.File, err = filepath.Abs(r.File); err != nil {
+			return none, conf, err
+		}
+	}
+	return r, conf, nil
+}
+
+// puller fetches images as the environment says.
+func puller(conf config.Config) *image.Puller {
+	api := os.Getenv("GITHUB_API_URL")
+	return &image.Puller{Home: conf.Folders(), API: api, Token: func(ctx context.Context) string {
+		token, _ := github.FindToken(ctx, os.LookupEnv, api)
+		return token
+	}}
+}
+
+// errPullInterrupted is the outcome of a pull that the user did not want to wait for.
+var errPullInterrupted = fmt.Errorf("%w; the next pull goes on from here", errInterrupted)
+
+// fetchImage has the image fetched, and shows on out how it goes.
+func fetchImage(c *cli.Context, conf config.Config, r image.Request, out *os.File) error {
+	terminal, noColor := view.Detect(out, os.LookupEnv)
+	screen := view.New(out, terminal, noColor)
+	defer screen.Close()
+	var logs io.Writer = os.Stderr
+	if terminal {
+		logs = screen // the block would be torn by another writer
+	}
+	log, err := logger(c, logs)
+	if err != nil {
+		return err
+	}
+	happened, done := make(chan messages.Observer), make(chan struct{})
+	defer close(done)
+	tree := actors.Start(actors.Options{World: actors.RealWorld(conf, log), Puller: puller(conf), Log: log, Observe: func(m messages.Observer) {
+		select {
+		case happened <- m:
+		case <-done:
+		}
+	}})
+	tree.Tell(&messages.PullImage{Request: r})
+	err = newPullView(screen, terminal, tree).run(happened)
+	ctx, cancel := context.WithTimeout(context.Background(), pullCloseTimeout)
+	defer cancel()
+	return errors.Join(err, tree.Close(ctx))
+}
+
+// pullCloseTimeout is for actors that have nothing left to do.
+const pullCloseTimeout = 30 * time.Second
+
+// pullView shows one pull.
+type pullView struct {
+	screen   *view.View
+	terminal bool
+	tree     *actors.Tree
+	began    time.Time
+	said     time.Time // when the last line of progress was written
+	phase    image.Phase
+	note     string
+	stopped  bool
+}
+
+func newPullView(screen *view.View, terminal bool, tree *actors.Tree) *pullView {
+	return &pullView{screen: screen, terminal: terminal, tree: tree, began: time.Now()}
+}
+
+func (v *pullView) run(happened <-chan messages.Observer) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	for {
+		select {
+		case <-signals:
+			if v.stopped {
+				return fmt.Errorf("pull: %w", errPullInterrupted)
+			}
+			v.stopped = true
+			v.tree.Tell(&messages.StopInstances{})
+		case m := <-happened:
+			switch m := m.(type) {
+			case *messages.PullProgress:
+				v.progress(m)
+			case *messages.PullFailed:
+				v.screen.Gone(pullName)
+				if v.stopped {
+					return fmt.Errorf("pull: %w", errPullInterrupted)
+				}
+				return fmt.Errorf("pull: %w", m.Cause.Err)
+			case *messages.ImagePulled:
+				v.pulled(m)
+				return nil
+			}
+		}
+	}
+}
+
+// pullName is what the lines of a pull begin with.
+const pullName = "image"
+
+// lineEvery is how often a stream that is no terminal hears of progress.
+const lineEvery = 5 * time.Second
+
+func (v *pullView) progress(m *messages.PullProgress) {
+	news := m.Phase != v.phase || m.Note != v.note && m.Note != ""
+	v.phase, v.note = m.Phase, m.Note
+	if !v.terminal && !news && time.Since(v.said) < lineEvery {
+		return
+	}
+	v.said = time.Now()
+	v.screen.State(pullName, string(m.Phase), time.Since(v.began), pullDetail(m, v.terminal))
+}
+
+func pullDetail(m *messages.PullProgress, bar bool) string {
+	if m.Phase == image.Waiting {
+		return "another process writes the image"
+	}
+	var parts []string
+	if bar && m.Total > 0 {
+		parts = append(parts, progressBar(m.Done, m.Total))
+	}
+	switch {
+	case m.Total > 0:
+		parts = append(parts, fmt.Sprintf("%s of %s", download.Bytes(m.Done), download.Bytes(m.Total)))
+	case m.Done > 0:
+		parts = append(parts, download.Bytes(m.Done))
+	}
+	if m.Rate > 0 {
+		parts = append(parts, download.Bytes(int64(m.Rate))+"/s")
+	}
+	if m.Left > 0 {
+		parts = append(parts, m.Left.Round(time.Second).String()+" left")
+	}
+	if m.Note != "" {
+		parts = append(parts, m.Note)
+	}
+	return strings.Join(parts, "  ")
+}
+
+// barWidth is the width of a bar in columns.
+const barWidth = 20
+
+func progressBar(done, total int64) string {
+	full := int(min(done, total) * barWidth / total)
+	return strings.Repeat("█", full) + strings.Repeat("░", barWidth-full)
+}
+
+func (v *pullView) pulled(m *messages.ImagePulled) {
+	v.screen.Gone(pullName)
+	r := m.Result
+	if r.UpToDate {
+		v.screen.Line(view.Info, fmt.Sprintf("image: already up to date (%s, %s)", r.From, r.Digest))
+		return
+	}
+	v.screen.Line(view.Info, fmt.Sprintf("image: %s  %s  %s  from %s", r.Path, download.Bytes(r.Size), r.Digest, r.From))
+	if r.Resumed > 0 {
+		v.screen.Line(view.Info, fmt.Sprintf("image: %s of it were there from an earlier pull", download.Bytes(r.Resumed)))
+	}
+	if r.Evicted > 0 {
+		v.screen.Line(view.Info, fmt.Sprintf("image: removed %s of the image before", snapshotCount(r.Evicted)))
+	}
+	if r.Held > 0 {
+		v.screen.Line(view.Info, fmt.Sprintf("image: kept %s of the image before, in use now; `stackemu snapshot prune` removes what nobody uses", snapshotCount(r.Held)))
+	}
+}
+
+func snapshotCount(n int) string {
+	if n == 1 {
+		return "1 snapshot"
+	}
+	return fmt.Sprintf("%d snapshots", n)
+}

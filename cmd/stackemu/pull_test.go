@@ -1,0 +1,243 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stackemu/stackemu/internal/download/image"
+	"github.com/stackemu/stackemu/internal/github/githubtest"
+	"github.com/stackemu/stackemu/messages"
+	"github.com/stackemu/stackemu/qemu/qemutest"
+)
+
+const imageName = "stack-emulator-amd64.qcow2"
+
+// published is an emulator with an image in it, and a GitHub that has others.
+type published struct {
+	*emulator
+	server *githubtest.Server
+}
+
+func newPublished(t *testing.T, s qemutest.Script) *published {
+	t.Helper()
+	p := &published{newEmulator(t, s), githubtest.New(t)}
+	p.env = append(p.env, "GITHUB_API_URL="+p.server.API.URL, "GITHUB_TOKEN=secret", "NO_PROXY=127.0.0.1")
+	return p
+}
+
+// diskWith is an image of a few MB that no other is like.
+func diskWith(n byte) []byte {
+	b := qemutest.Qcow2("")
+	return append(b, []byte(strings.Repeat(string(rune('a'+n)), 20<<20))...)
+}
+
+func (p *published) has(body []byte) {
+	p.Helper()
+	got, err := os.ReadFile(p.file("images", imageName))
+	if err != nil || githubtest.Digest(got) != githubtest.Digest(body) {
+		p.Errorf("the image has %d bytes, %v", len(got), err)
+	}
+}
+
+func TestPull(t *testing.T) {
+	p := newPublished(t, healthy)
+	p.run(0, "capture") // of the image before
+	before := p.snapshots()
+	p.server.Release("emulator-dev-latest", imageName, diskWith(1))
+	c := p.run(0, "pull")
+	p.says(c, "^image +looking", "^image +downloading", "^image: .*/images/stack-emulator-amd64.qcow2  21 MB  sha256:.*from release emulator-dev-latest of stack-auth/stack-auth$",
+		"removed 1 snapshot of the image before", "capturing", "captured the snapshot", "stopped")
+	p.saysNot(c, "warning")
+	p.has(diskWith(1))
+	if now := p.snapshots(); len(now) != 1 || now[0] == before[0] {
+		t.Errorf("snapshots: were %q, are %q", before, now)
+	}
+
+	c = p.run(0, "pull", "--skip-snapshot")
+	p.says(c, "already up to date")
+	p.saysNot(c, "downloading", "preparing")
+	p.saysNot(p.run(0, "pull", "--skip-snapshot", "--force", "--tag", "emulator-dev-latest"), "up to date")
+
+	c = p.run(0, "list-releases")
+	p.says(c, "^TAG +KIND +DATE +IMAGES +INSTALLED$", "^emulator-dev-latest +latest +2026-05-04 +amd64 21 MB +amd64$")
+	c = p.run(0, "list-releases", "--json")
+	var list struct {
+		Data struct {
+			Releases []struct {
+				Tag    string
+				Images []struct{ Installed bool }
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(c.Stdout()), &list); err != nil || len(list.Data.Releases) != 1 || !list.Data.Releases[0].Images[0].Installed {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+func TestPullThatFails(t *testing.T) {
+	p := newPublished(t, healthy)
+	before, err := os.ReadFile(p.file("images", imageName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.complains(p.run(exitFailed, "pull", "--branch", "x"), "^stackemu: pull: github: release emulator-x-latest of stack-auth/stack-auth: not found")
+	id := p.server.Release("emulator-dev-latest", imageName, diskWith(1))
+	p.server.Announce(id, githubtest.Digest(nil))
+	p.complains(p.run(exitFailed, "pull"), "^stackemu: pull: download: the digest is wrong")
+	p.server.Release("emulator-dev-latest", imageName, qemutest.Qcow2("/etc/passwd"))
+	p.complains(p.run(exitFailed, "pull"), "^stackemu: pull: refused: qemu: .*backing file")
+	p.has(before)
+	if len(p.snapshots()) != 0 {
+		t.Error("captured all the same")
+	}
+}
+
+// stall lets so many answers of the store through, and holds the others.
+func (p *published) stall(n int32) (held <-chan struct{}, letGo func()) {
+	stuck, free := make(chan struct{}), make(chan struct{})
+	var count atomic.Int32
+	var once sync.Once
+	p.server.Faults(func(_ http.ResponseWriter, r *http.Request) bool {
+		if !githubtest.OfStore(r) || count.Add(1) <= n {
+			return false
+		}
+		once.Do(func() { close(stuck) })
+		select {
+		case <-free:
+		case <-r.Context().Done():
+		}
+		return false
+	})
+	return stuck, sync.OnceFunc(func() { close(free) })
+}
+
+func TestPullIsInterrupted(t *testing.T) {
+	p := newPublished(t, healthy)
+	p.server.Release("emulator-dev-latest", imageName, diskWith(1))
+	held, letGo := p.stall(2)
+	defer letGo()
+	c := p.start("pull", "--skip-snapshot")
+	<-held
+	c.Until("downloading")
+	c.Until(" of 21 MB") // a line of progress
+	c.Interrupt()
+	if code := c.End(); code != exitForced || !strings.Contains(c.Stderr(), "stackemu: pull: interrupted; the next pull goes on from here") {
+		t.Errorf("exit code %d: %s", code, c.Stderr())
+	}
+	p.server.Faults(nil)
+	p.says(p.run(0, "pull", "--skip-snapshot"), "of it were there from an earlier pull")
+	p.has(diskWith(1))
+}
+
+func TestPullIsKilled(t *testing.T) {
+	p := newPublished(t, healthy)
+	p.server.Release("emulator-dev-latest", imageName, diskWith(1))
+	held, letGo := p.stall(1)
+	defer letGo()
+	c := p.start("pull", "--skip-snapshot")
+	<-held
+	c.Kill()
+	c.End()
+	p.server.Faults(nil)
+	p.run(0, "pull", "--skip-snapshot")
+	p.has(diskWith(1))
+	entries, _ := os.ReadDir(p.file("images"))
+	for _, e := range entries {
+		if strings.Contains(e.Name(), ".part") || strings.HasSuffix(e.Name(), ".new") {
+			t.Errorf("%s is left", e.Name())
+		}
+	}
+}
+
+func TestTwoPullsAtOnce(t *testing.T) {
+	p := newPublished(t, healthy)
+	p.server.Release("emulator-dev-latest", imageName, diskWith(1))
+	held, letGo := p.stall(1)
+	defer letGo()
+	first := p.start("pull", "--skip-snapshot")
+	<-held
+	second := p.start("pull", "--skip-snapshot")
+	second.Until("waiting .*another process writes the image")
+	letGo()
+	if code := first.End(); code != 0 {
+		t.Errorf("exit code %d: %s", code, first.Stderr())
+	}
+	if code := second.End(); code != 0 || !strings.Contains(second.Stdout(), "already up to date") {
+		t.Errorf("exit code %d: %s%s", code, second.Stdout(), second.Stderr())
+	}
+	p.has(diskWith(1))
+}
+
+// A first start with neither image nor anything else pulls, captures and resumes.
+func TestUpWithoutAnImage(t *testing.T) {
+	p := newPublished(t, healthy)
+	if err := os.RemoveAll(p.file("images")); err != nil {
+		t.Fatal(err)
+	}
+	c := p.run(exitFailed, "up", "--offline")
+	p.complains(c, "^stackemu: default: there is no image yet: build one with `stackemu image build`")
+	if asked := p.server.Asked(); len(asked) != 0 {
+		t.Errorf("asked %q", asked)
+	}
+	c = p.run(exitFailed, "up")
+	p.complains(c, "release emulator-dev-latest of stack-auth/stack-auth: not found")
+	p.complains(c, "`stackemu image build` makes one on this machine")
+
+	p.server.Release("emulator-dev-latest", imageName, diskWith(1))
+	u := p.up()
+	p.stop(u)
+	p.says(u, "capturing", "resuming", "ready", "stopped")
+	p.complains(u, "^image +downloading")
+	p.has(diskWith(1))
+
+	// An instance with a disk of its own needs none.
+	if err := os.RemoveAll(p.file("images")); err != nil {
+		t.Fatal(err)
+	}
+	p.server.Faults(func(_ http.ResponseWriter, r *http.Request) bool {
+		t.Errorf("asked %s", r.URL)
+		return false
+	})
+	p.stop(p.up())
+}
+
+// An instance that runs on the image before keeps it, and its snapshot, also when it starts again.
+func TestPullBelowAnInstance(t *testing.T) {
+	p := newPublished(t, healthy)
+	u := p.up()
+	key := p.rotated()
+	p.server.Release("emulator-dev-latest", imageName, diskWith(1))
+	p.says(p.run(0, "pull", "--skip-snapshot"), "kept 1 snapshot of the image before, in use now")
+	p.has(diskWith(1))
+	if !p.accepts(key) {
+		t.Error("the instance has suffered")
+	}
+	p.stop(u)
+	u = p.up()
+	if again := p.rotated(); again != key {
+		t.Errorf("the key was %s and is %s", key, again)
+	}
+	p.stop(u)
+	p.saysNot(u, "warning", "cold-booting", "capturing")
+}
+
+func TestPullDetail(t *testing.T) {
+	m := &messages.PullProgress{Phase: image.Downloading, Done: 640e6, Total: 1280e6, Rate: 85.4e6, Left: 7600 * time.Millisecond, Note: "tries again: x answers 503"}
+	if got, want := pullDetail(m, true), "██████████░░░░░░░░░░  640 MB of 1.28 GB  85 MB/s  8s left  tries again: x answers 503"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := pullDetail(&messages.PullProgress{Phase: image.Downloading, Done: 5000}, true); got != "5 kB" {
+		t.Errorf("got %q", got)
+	}
+	for _, total := range []int64{1, 3, 1 << 62 / 20} {
+		if got := []rune(progressBar(total, total)); len(got) != barWidth || got[barWidth-1] != '█' {
+			t.Errorf("%q", string(got))
+		}
+	}
+}

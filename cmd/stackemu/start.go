@@ -1,0 +1,335 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/stackemu/stackemu/internal/config"
+	"github.com/stackemu/stackemu/internal/control"
+	"github.com/stackemu/stackemu/internal/home"
+	"github.com/stackemu/stackemu/internal/status"
+	"github.com/stackemu/stackemu/internal/view"
+)
+
+func startCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "start",
+		Usage:     "start instances in the background; returns when they are ready",
+		ArgsUsage: "[NAME...]",
+		Description: "Each instance gets a supervisor process of its own, which outlives the terminal; its log is run/<instance>/supervisor.log.\n" +
+			"An instance that runs already stays as it is; one that is being started or stopped is waited for; one that is not healthy\n" +
+			"is restarted unless it recovers by itself.\n\nExample: stackemu start pr-42",
+		Flags:  append(runFlags(), jsonFlag()),
+		Action: start,
+	}
+}
+
+func start(c *cli.Context) error {
+	names, err := namesOf(c)
+	if err != nil {
+		return err
+	}
+	return startAll(c, names)
+}
+
+// startAll starts instances side by side and says where they are, in the order of the names.
+func startAll(c *cli.Context, names []string) error {
+	conf, err := configFor(c, names)
+	if err != nil {
+		return err
+	}
+	if _, err := logger(c, os.Stderr); err != nil { // the supervisor would be the one to complain
+		return err
+	}
+	if err := withImage(c, conf, names); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	terminal, noColor := view.Detect(os.Stderr, os.LookupEnv)
+	screen := view.New(os.Stderr, terminal, noColor)
+	defer screen.Close()
+	started := make([]*starter, len(names))
+	errs := make([]error, len(names))
+	var all sync.WaitGroup
+	for n, name := range names {
+		files, err := conf.Folders().Instance(name)
+		if err != nil {
+			return &usage{err}
+		}
+		s := &starter{cli: c, conf: conf, files: files, client: control.NewClient(files.ControlSock), screen: screen, teller: newTeller(screen)}
+		s.teller.quiet = !terminal
+		screen.Follow(name, view.NewTail(files.SerialLog, time.Now()).LastLine)
+		started[n] = s
+		all.Go(func() {
+			if errs[n] = s.start(ctx); errs[n] != nil {
+				screen.Gone(name)
+			}
+		})
+	}
+	all.Wait()
+	screen.Close()
+	var results []status.Status
+	for n, s := range started {
+		if errs[n] == nil {
+			results = append(results, s.now)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("interrupted; what was begun goes on in the background (`stackemu stop` ends it): %w", errInterrupted)
+		}
+		return err
+	}
+	if c.Bool("json") {
+		return printData("start", results)
+	}
+	for _, s := range started {
+		s.print()
+	}
+	return nil
+}
+
+// starter brings one instance up, whatever state it is in.
+type starter struct {
+	cli    *cli.Context
+	conf   config.Config
+	files  home.Instance
+	client *control.Client
+	screen *view.View
+	teller *teller
+
+	now    status.Status
+	own    *launched // the supervisor that we have launched last; nil when there is none, or it is gone
+	began  bool      // we have launched one
+	held   time.Time // since when somebody holds the instance and cannot be asked
+	losses int       // supervisors of ours that were killed
+	healed bool      // the instance has been restarted because it was not healthy
+}
+
+const (
+	// recovery is how long a running instance that is not healthy may take to become so by itself.
+	recovery = 15 * time.Second
+	// heldPatience is how long another process may hold the instance without a socket: a `reset`, a supervisor that is about
+	// to serve or that has just ended.
+	heldPatience = 30 * time.Second
+	heldPause    = 50 * time.Millisecond
+	// maxLosses bounds how often a supervisor of ours may be killed.
+	maxLosses = 3
+)
+
+// errWell ends the following of events: the instance is as it should be.
+var errWell = errors.New("well")
+
+// start ends when the instance is healthy, or cannot be.
+func (s *starter) start(ctx context.Context) error {
+	defer s.part()
+	for {
+		var err error
+		s.now, err = s.client.Status(ctx)
+		switch {
+		case err == nil && s.now.Healthy:
+			return nil
+		case err == nil:
+			err = s.join(ctx)
+		case errors.Is(err, control.ErrNoSupervisor):
+			err = s.launch(ctx)
+		}
+		if err != nil && !errors.Is(err, errAgain) {
+			return err
+		}
+	}
+}
+
+// errAgain says that the instance has to be looked at again.
+var errAgain = errors.New("again")
+
+// launch begins a run, unless somebody else is doing so, or the one that we have begun has failed.
+func (s *starter) launch(ctx context.Context) error {
+	if s.own != nil {
+		word, err := s.own.next()
+		s.part()
+		switch {
+		case err == nil && word.Error != nil:
+			return word.Error
+		case err == nil:
+			return s.path(errStoppedMeanwhile)
+		}
+		if s.losses++; s.losses >= maxLosses {
+			return s.path(fmt.Errorf("%w, %d times: see %s", errNoWord, s.losses, s.files.SupervisorLog))
+		}
+	}
+	own, err := launch(s.cli, s.files)
+	if err != nil {
+		return s.path(err)
+	}
+	word, err := own.next()
+	switch {
+	case err != nil:
+		own.close()
+		return s.path(fmt.Errorf("%w: see %s", err, s.files.SupervisorLog))
+	case word.Serving:
+		s.own, s.began, s.held = own, true, time.Time{}
+		return errAgain
+	}
+	own.close()
+	if word.Held {
+		return s.wait(ctx, word)
+	}
+	if word.Error == nil {
+		return s.path(errStoppedMeanwhile)
+	}
+	return word.Error
+}
+
+var errStoppedMeanwhile = errors.New("was stopped while it started")
+
+// wait lets a moment pass for who holds the instance and has no socket.
+func (s *starter) wait(ctx context.Context, word report) error {
+	if s.held.IsZero() {
+		s.held = time.Now()
+	}
+	if time.Since(s.held) > heldPatience {
+		return word.Error
+	}
+	select {
+	case <-time.After(heldPause):
+		return errAgain
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// part lets the supervisor that we have launched go its way.
+func (s *starter) part() {
+	if s.own != nil {
+		s.own.close()
+		s.own = nil
+	}
+}
+
+// join follows a run that is not healthy yet, or not any more, or on its way down.
+func (s *starter) join(ctx context.Context) error {
+	limit, after := ctx, uint64(0)
+	switch {
+	case s.now.Stopping:
+		s.screen.Line(view.Info, s.files.Name+": is being stopped: it is started again after that")
+		after = s.now.Seq
+	case s.now.State == status.Ready:
+		if s.healed {
+			return s.path(fmt.Errorf("it is running, but not healthy: %s", illness(s.now)))
+		}
+		s.screen.Line(view.Warn, fmt.Sprintf("%s: it is running, but not healthy (%s): it is restarted unless it recovers", s.files.Name, illness(s.now)))
+		var cancel context.CancelFunc
+		limit, cancel = context.WithTimeout(ctx, recovery)
+		defer cancel()
+		after = s.now.Seq
+	}
+	begun := s.now.Stopping
+	err := s.client.Events(limit, after, func(e status.Event) error {
+		s.now = status.Apply(s.now, e)
+		s.teller.tell(s.files.Name, e)
+		if s.now.Healthy && !begun && e.Seq >= s.now.Seq {
+			return errWell
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errWell):
+		return errAgain // the last word is the supervisor's: services and all
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case limit.Err() != nil:
+		return s.heal(ctx)
+	case errors.Is(err, control.ErrNoSupervisor), errors.Is(err, control.ErrCutOff):
+		return errAgain
+	case err != nil:
+		return s.path(err)
+	case begun:
+		return errAgain
+	case s.now.Cause != "":
+		return errors.New(s.now.Cause)
+	}
+	return s.path(errStoppedMeanwhile)
+}
+
+// heal restarts an instance that does not recover.
+func (s *starter) heal(ctx context.Context) error {
+	s.healed = true
+	if err := s.client.Stop(ctx, false); err != nil && !errors.Is(err, control.ErrNoSupervisor) {
+		return s.path(err)
+	}
+	err := s.client.Events(ctx, s.now.Seq, func(status.Event) error { return nil })
+	if err != nil && !errors.Is(err, control.ErrNoSupervisor) && !errors.Is(err, control.ErrCutOff) {
+		return s.path(err)
+	}
+	return errAgain
+}
+
+// illness says which services do not answer as they should.
+func illness(st status.Status) string {
+	text := ""
+	for _, x := range st.Services {
+		if x.Healthy {
+			continue
+		}
+		if text != "" {
+			text += ", "
+		}
+		text += x.Name
+		if x.Detail != "" {
+			text += ": " + x.Detail
+		}
+	}
+	return text
+}
+
+func (s *starter) path(err error) error { return fmt.Errorf("%s: start: %w", s.files.Name, err) }
+
+// print says where a ready instance is.
+func (s *starter) print() {
+	if s.began {
+		fmt.Printf("%s  ready  %s\n", s.files.Name, howOf(s.now))
+	} else {
+		fmt.Printf("%s  is already running  %s\n", s.files.Name, howOf(s.now))
+	}
+	printURLs(s.now.Services)
+}
+
+func printURLs(services []status.Service) {
+	width := 0
+	for _, x := range services {
+		width = max(width, len(x.Name))
+	}
+	for _, x := range services {
+		fmt.Printf("  %-*s  %s\n", width, x.Name, x.URL)
+	}
+}
+
+// howOf says how an instance became ready: "resumed in 0.31 s".
+func howOf(s status.Status) string {
+	how := howInWords[s.How]
+	if how == "" {
+		return ""
+	}
+	return how + " in " + seconds(time.Duration(s.ElapsedMS)*time.Millisecond)
+}
+
+// seconds writes a time as it is compared: 0.31 s, 18 s.
+func seconds(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.2f s", d.Seconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}

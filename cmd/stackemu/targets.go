@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/stackemu/stackemu/internal/config"
+	"github.com/stackemu/stackemu/internal/home"
+	"github.com/stackemu/stackemu/internal/hostport"
+	"github.com/stackemu/stackemu/internal/instance"
+	"github.com/stackemu/stackemu/internal/ports"
+	"github.com/stackemu/stackemu/internal/worktree"
+)
+
+// autoName is the name that stands for the one of the git worktree.
+const autoName = "auto"
+
+func nameFlag() cli.Flag {
+	return &cli.StringFlag{Name: "name", Usage: "the instance `NAME`, as an argument would; auto makes a name of the git worktree that you are in"}
+}
+
+// nameVariable names the instance that commands mean when none is named.
+const nameVariable = "STACKEMU_INSTANCE"
+
+// namesOf are the instances that a command is about: those that are named, or the default one. No name is in it twice.
+func namesOf(c *cli.Context) ([]string, error) {
+	named := c.Args().Slice()
+	if c.IsSet("name") {
+		named = append(named, c.String("name"))
+	}
+	if name := os.Getenv(nameVariable); len(named) == 0 && name != "" {
+		named = []string{name}
+	}
+	if len(named) == 0 {
+		return []string{home.DefaultInstance}, nil
+	}
+	var names []string
+	for _, name := range named {
+		name, err := resolve(name)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// resolve checks a name.
+func resolve(name string) (string, error) {
+	if name == autoName {
+		return worktree.Name(".")
+	}
+	if err := home.CheckName(name); err != nil {
+		return "", &usage{err}
+	}
+	return name, nil
+}
+
+// oneName is namesOf for a command that is about one instance.
+func oneName(c *cli.Context) (string, error) {
+	names, err := namesOf(c)
+	if err != nil {
+		return "", err
+	}
+	if len(names) > 1 || c.NArg() > 1 {
+		return "", &usage{fmt.Errorf("%s takes one instance name at most", c.Command.Name)}
+	}
+	return names[0], nil
+}
+
+// runFlags are the flags of everything that starts instances.
+func runFlags() []cli.Flag {
+	return []cli.Flag{
+		nameFlag(),
+		&cli.StringSliceFlag{Name: "mount", Usage: "let the guest see the directory `DIR[:ro]`, at /host/DIR; may be given up to three times"},
+		&cli.BoolFlag{Name: "require-snapshot", Usage: "fail instead of booting from the disk (for CI)"},
+		formatFlag(),
+		offlineFlag(),
+	}
+}
+
+// configFor is the environment with what the flags of runFlags say.
+func configFor(c *cli.Context, names []string) (config.Config, error) {
+	conf, err := config.FromEnv(os.LookupEnv)
+	if err != nil {
+		return conf, &usage{err}
+	}
+	conf.RequireSnapshot = c.Bool("require-snapshot")
+	if conf.RequireSnapshot && conf.NoSnapshot {
+		return conf, &usage{errors.New("--require-snapshot and EMULATOR_NO_SNAPSHOT contradict each other")}
+	}
+	if err := withFormat(c, &conf); err != nil {
+		return conf, err
+	}
+	if conf.Mounts, err = mounts(c.StringSlice("mount")); err != nil {
+		return conf, &usage{err}
+	}
+	if len(names) > 1 && conf.Given != (config.Ports{}) {
+		return conf, &usage{errors.New("EMULATOR_*_PORT give the ports of one instance: unset them to start several")}
+	}
+	return conf, nil
+}
+
+// withPorts is the configuration of one instance: its own block of host ports, but for those that the environment gives.
+func withPorts(ctx context.Context, conf config.Config, name string) (config.Config, error) {
+	base, err := ports.Base(ctx, conf.Folders(), name, func(port int) bool { return hostport.Check(port) == nil })
+	if err != nil {
+		return conf, fmt.Errorf("%s: %w", name, err)
+	}
+	return conf.AtBase(base), nil
+}
+
+func formatFlag() cli.Flag {
+	return &cli.StringFlag{Name: "format", Usage: "the `FORMAT` of snapshots: lazy (RAM is mapped, the default where QEMU can) or mapped-ram (RAM is read)"}
+}
+
+// withFormat lets --format win over the environment.
+func withFormat(c *cli.Context, conf *config.Config) (err error) {
+	if !c.IsSet("format") {
+		return nil
+	}
+	if conf.Format, err = config.ParseFormat(c.String("format")); err != nil {
+		return &usage{err}
+	}
+	return nil
+}
+
+func mounts(dirs []string) (all []config.Mount, err error) {
+	if len(dirs) > instance.MaxMounts {
+		return nil, fmt.Errorf("--mount: %d directories, and the guest has room for %d", len(dirs), instance.MaxMounts)
+	}
+	for _, dir := range dirs {
+		m, err := config.ParseMount(dir)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
