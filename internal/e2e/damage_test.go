@@ -99,6 +99,27 @@ func (e *emulator) strike(times int) {
 	}
 }
 
+// Another QEMU gets a snapshot of its own, and the line says why. The former one's is not kept.
+func TestAnotherQEMU(t *testing.T) {
+	e := newEmulatorWithout(t)
+	e.capture()
+	old := e.captureTime()
+	path := filepath.Join(e.TempDir(), "qemu-system-x86_64")
+	script := "#!/bin/sh\nif [ \"$1\" = --version ]; then echo 'QEMU emulator version 10.99.0'; exit; fi\nexec /usr/bin/qemu-system-x86_64 \"$@\"\n"
+	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+		e.Fatal(err)
+	}
+	run := e.up("QEMU_SYSTEM_X86_64=" + path)
+	if !regexp.MustCompile(`captures a snapshot first: .*QEMU \S+ -> 10\.99\.0`).MatchString(run.Stdout()) {
+		t.Error("no line says why")
+	}
+	e.worksWith(e.key())
+	e.stop(run)
+	if e.captureTime() == old {
+		t.Error("the former QEMU's snapshot is in use")
+	}
+}
+
 // brokenQEMU is a QEMU that does not survive a resume, as a variable of the environment. Its build is the real one's.
 func (e *emulator) brokenQEMU() string {
 	e.Helper()

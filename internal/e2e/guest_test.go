@@ -49,7 +49,8 @@ func (e *emulator) config() config.Config {
 	return c
 }
 
-// resumed is the default instance, resumed from the shared snapshot or its own session, brought up to date and open.
+// resumed is the default instance, resumed from the shared snapshot or its own session, brought up to date and open. Without
+// either it has booted.
 func (e *emulator) resumed(mounts ...config.Mount) *guest {
 	e.Helper()
 	return e.resumedWith(func(c *config.Config) { c.Mounts = mounts })
@@ -69,7 +70,9 @@ func (e *emulator) resumedWith(change func(*config.Config)) *guest {
 		choice.Resume = &files
 	}
 	g.launch(choice)
-	g.must(g.boot.Load(g.ctx, g.monitor))
+	if g.boot.Way == instance.Resume {
+		g.must(g.boot.Load(g.ctx, g.monitor))
+	}
 	g.connect()
 	_, err := g.boot.Refresh(g.ctx, g.agent)
 	g.must(err)

@@ -109,6 +109,30 @@ func TestMounts(t *testing.T) {
 	g = e.resumed(mounts...) // the session, which was saved without them
 	check(g, 1)
 	g.kill()
+	g = e.resumedWith(func(c *config.Config) { c.Mounts, c.NoSnapshot = mounts, true }) // a boot of the disk
+	check(g, 2)
+	g.kill()
+}
+
+// Rotated secrets last: whatever starts again in the guest starts with them.
+func TestRotationLasts(t *testing.T) {
+	e := newEmulator(t)
+	g := e.resumed()
+	before := g.inside("cat /proc/1/stat")
+	for what, script := range map[string]string{
+		"a killed server":     "pkill -9 node",
+		"a killed supervisor": "crun --cgroup-manager=disabled kill stack KILL",
+	} {
+		g.sh(script)
+		g.healthy()
+		if mine := e.worksWith(e.key()); mine.ProjectID == "" {
+			t.Errorf("after %s: no project", what)
+		}
+	}
+	if after := g.inside("cat /proc/1/stat"); after == before {
+		t.Error("the container was not started again")
+	}
+	g.kill()
 }
 
 // An image that was built elsewhere has none of our tools but the contract's.

@@ -36,6 +36,7 @@ func (r *Reservation) Publish(ctx context.Context, m Manifest) (*Snapshot, error
 		}
 		sn = &Snapshot{Dir: r.Dir, Manifest: m, key: m.Key, lock: r.lock}
 		r.lock = nil
+		_ = r.store.removeOutgrown(r.parts)
 		_ = r.store.sweep() // the generation that was replaced; what cannot be removed now is tried again
 		return nil
 	})

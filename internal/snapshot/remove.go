@@ -70,6 +70,34 @@ func (s *Store) Prune(keep func(Manifest) bool, dry bool) (p Pruned, err error) 
 	return p, err
 }
 
+// removeOutgrown removes what a host that has changed no longer resumes: snapshots that differ from p in QEMU, accelerator or
+// processor alone. One that somebody holds is left for a prune. The caller has the store's lock.
+func (s *Store) removeOutgrown(p Parts) error {
+	items, err := s.items()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, it := range items {
+		if !it.linked || it.key == p.Key() {
+			continue
+		}
+		m := it.describe().Manifest
+		if m == nil {
+			continue
+		}
+		here := m.Parts
+		here.QEMU, here.Accel, here.HostCPU = p.QEMU, p.Accel, p.HostCPU
+		if here.Key() != p.Key() {
+			continue
+		}
+		if err := s.removeItem(it); !errors.Is(err, errHeld) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (s *Store) removeUnlessDry(it item, e Entry, dry bool) error {
 	if !dry {
 		return s.removeItem(it)

@@ -56,6 +56,24 @@ func TestRemove(t *testing.T) {
 	}
 }
 
+// A host that has another QEMU now does not keep what the former one could resume, unless somebody has it.
+func TestOutgrownIsRemoved(t *testing.T) {
+	s := snapshot.Open(t.TempDir())
+	upgraded := with(func(p *snapshot.Parts) { p.QEMU = "QEMU emulator version 10.1.0" })
+	bigger := with(func(p *snapshot.Parts) { p.Layout.RAMMiB = 32 })
+	publish(t, s, parts)
+	publish(t, s, bigger)
+	publish(t, s, upgraded)
+	wantNone(t, s, parts, "QEMU 10.1.0 -> 10.0.2")
+	find(t, s, bigger)
+
+	held, err := s.Find(upgraded)
+	check(t, err)
+	publish(t, s, parts) // back again
+	find(t, s, upgraded)
+	check(t, held.Close())
+}
+
 func TestListAndPrune(t *testing.T) {
 	dir := t.TempDir()
 	s := snapshot.Open(dir)
