@@ -118,18 +118,20 @@ func TestMounts(t *testing.T) {
 func TestRotationLasts(t *testing.T) {
 	e := newEmulator(t)
 	g := e.resumed()
-	before := g.inside("cat /proc/1/stat")
-	for what, script := range map[string]string{
-		"a killed server":     "pkill -9 node",
-		"a killed supervisor": "crun --cgroup-manager=disabled kill stack KILL",
+	const servers = `$(grep -l 'server[.]js' /proc/[0-9]*/cmdline | cut -d/ -f3)`
+	const gone = `; while kill -0 $old 2>/dev/null; do sleep 0.1; done`
+	before := g.inside("cut -d\" \" -f22 /proc/1/stat") // when the container's first process began
+	for _, script := range []string{
+		"old=" + servers + "; kill -9 $old" + gone,
+		"old=" + servers + "; crun --cgroup-manager=disabled kill stack KILL" + gone,
 	} {
 		g.sh(script)
 		g.healthy()
 		if mine := e.worksWith(e.key()); mine.ProjectID == "" {
-			t.Errorf("after %s: no project", what)
+			t.Errorf("after %s: no project", script)
 		}
 	}
-	if after := g.inside("cat /proc/1/stat"); after == before {
+	if after := g.inside("cut -d\" \" -f22 /proc/1/stat"); after == before {
 		t.Error("the container was not started again")
 	}
 	g.kill()
