@@ -82,7 +82,7 @@ func TestCaptureIsInterrupted(t *testing.T) {
 	c := e.start("capture")
 	c.Until("capturing")
 	c.Interrupt()
-	if code := c.End(); code != 0 {
+	if code := c.End(); code != exitForced || !strings.Contains(c.Stderr(), "stackemu: capture: stopped before the snapshot was captured") {
 		t.Errorf("exit code %d: %s", code, c.Stderr())
 	}
 	e.nothingLeft()

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/stackemu/stackemu/internal/lifecycle"
 )
 
 // version is set by the build.
@@ -90,7 +92,7 @@ func exitCode(err error) int {
 	case errors.As(err, &wrong):
 		complain(err)
 		return exitUsage
-	case errors.Is(err, errForced), errors.Is(err, errInterrupted):
+	case errors.Is(err, errForced), errors.Is(err, errInterrupted), errors.Is(err, lifecycle.ErrNotCaptured):
 		complain(err)
 		return exitForced
 	}

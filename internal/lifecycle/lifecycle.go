@@ -146,10 +146,11 @@ type Instance struct {
 	cold        bool // a resume or a capture has failed: no other one
 	fellBack    bool // the generation that drains is followed by a cold boot at once
 
-	stopping bool // a stop was asked for: Drained ends in Stopped
-	rung     Rung // while Stopping
-	unclean  bool // the guest was not shut down by itself
-	finished bool
+	stopping    bool // Drained ends in Stopped
+	interrupted bool // a stop was asked for
+	rung        Rung // while Stopping
+	unclean     bool // the guest was not shut down by itself
+	finished    bool
 }
 
 // New makes an instance in state Absent.
@@ -164,6 +165,9 @@ func (i *Instance) Rung() Rung { return i.rung }
 // ErrUnclean is the outcome of a stop in which the guest was cut off instead of shut down. Its disk is intact as after a
 // power cut: what it had not yet written is lost.
 var ErrUnclean = errors.New("the guest was cut off before it had shut down")
+
+// ErrNotCaptured is the outcome of a capture that was stopped before there was a snapshot.
+var ErrNotCaptured = errors.New("stopped before the snapshot was captured")
 
 // ErrGaveUp is in the chain of the outcome when the policy allowed no further generation.
 var ErrGaveUp = errors.New("gave up")

@@ -126,6 +126,25 @@ func TestResume(t *testing.T) {
 		"stopped", "disarm", "finish <nil>")
 }
 
+// A capture that is stopped is no success, unless it had been published or there was one before.
+func TestStoppedCapture(t *testing.T) {
+	only := Start{CaptureOnly: true}
+	end := func(events ...Event) string {
+		all := story(New(DefaultPolicy()), t0, events...)
+		return all[len(all)-1]
+	}
+	if got := end(only, Prepared{Way: Capture}, Stop{}, Drained{}); got != "finish "+ErrNotCaptured.Error() {
+		t.Errorf("while it boots: %s", got)
+	}
+	if got := end(only, Prepared{Way: Resume}, Drained{}); got != "finish <nil>" {
+		t.Errorf("there is one: %s", got)
+	}
+	all := append([]Event{only}, captured[1:]...)
+	if got := end(append(all[:len(all)-1:len(all)-1], Stop{}, Sealed{})...); got != "finish <nil>" {
+		t.Errorf("while it is published: %s", got)
+	}
+}
+
 // The VM of a dead supervisor is not touched, only asked.
 func TestAdoption(t *testing.T) {
 	check(t, story(New(DefaultPolicy()), t0, append(adopted, GuestUp{}, Stop{})...),

@@ -271,5 +271,8 @@ func (i *Instance) enter(to State, effects ...Effect) []Effect {
 
 func (i *Instance) finish(to State, err error) []Effect {
 	i.finished = true
+	if i.captureOnly && i.interrupted && !i.captured && err == nil {
+		err = ErrNotCaptured
+	}
 	return i.enter(to, Disarm{}, Finish{err})
 }

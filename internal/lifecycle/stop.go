@@ -9,7 +9,7 @@ import (
 
 func (i *Instance) stop(ev Stop) []Effect {
 	again := i.stopping
-	i.stopping = true
+	i.stopping, i.interrupted = true, true
 	switch i.state {
 	case Absent:
 		return i.finish(Stopped, nil)
@@ -57,8 +57,8 @@ func (i *Instance) saving(now time.Time, ev Event) []Effect {
 	case Drained:
 		return []Effect{Arm{i.policy.SealTimeout, "publishing what was saved"}, Seal{}}
 	case Sealed:
+		i.captured = i.captured || i.way == Capture
 		if i.way == Capture && !i.captureOnly && !i.stopping {
-			i.captured = true
 			return i.prepare()
 		}
 		return i.finish(Stopped, nil)
