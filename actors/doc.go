@@ -2,6 +2,7 @@
 //
 //	fleet                     one per process
 //	├─ observer               passes what happens on to the command line
+//	├─ _downloader            has images fetched, each by a transfer below it
 //	└─ default                an emulator: one per instance, the start-up state machine
 //	   ├─ machine-1           owns the QEMU process of generation 1
 //	   ├─ monitor-1           owns its QMP channel

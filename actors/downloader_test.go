@@ -104,27 +104,33 @@ func (p *pulls) ask(tag string) {
 	p.tree.Tell(&messages.PullImage{Request: image.Request{Arch: "amd64", Tag: tag}})
 }
 
-// story is what the downloader and its transfers have received.
-func (p *pulls) story() string {
+// story is what each of the actors has received, in its order. Between actors there is none.
+func (p *pulls) story(actors ...string) string {
 	p.Helper()
-	var story strings.Builder
+	received := map[string]string{}
 	for line := range strings.Lines(p.log.String()) {
 		var e struct{ From, To, Type string }
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			p.Fatal(err)
 		}
-		if strings.HasPrefix(e.To, "fleet/_downloader") {
-			fmt.Fprintf(&story, "%s -> %s: %s\n", path.Base(e.From), path.Base(e.To), e.Type)
+		text := "\t" + e.Type + "\n"
+		if e.From != "" {
+			text = "\t" + path.Base(e.From) + ": " + e.Type + "\n"
 		}
+		received[path.Base(e.To)] += text
 	}
-	return story.String()
+	story := ""
+	for _, a := range actors {
+		story += a + "\n" + received[a]
+	}
+	return story
 }
 
 func TestTraceOfAPull(t *testing.T) {
 	pullStage(t, &fakePuller{}, func(p *pulls) {
 		p.ask("a")
 		p.after(5*time.Second, "downloading 0/2", "downloading 1/2", "pulled a")
-		golden(t, "pull", p.story())
+		golden(t, "pull", p.story("_downloader", "transfer-1"))
 	})
 }
 

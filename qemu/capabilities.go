@@ -85,7 +85,7 @@ func (b *Binary) CachedCapabilities(ctx context.Context, dir string) (Capabiliti
 		return Capabilities{}, err
 	}
 	path := filepath.Join(dir, "capabilities-"+string(b.Arch)+".json")
-	return cached(path, askedFor+key, func() (c Capabilities, err error) {
+	return cached(ctx, path, askedFor+key, func() (c Capabilities, err error) {
 		end := span.Begin(ctx, "qemu", "ask for its capabilities")
 		c, err = b.Capabilities(span.Silent(ctx))
 		end(err)

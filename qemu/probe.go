@@ -84,7 +84,7 @@ func (p prober) cachedChoice(ctx context.Context, dir string) (Choice, error) {
 	if dir != "" {
 		path = filepath.Join(dir, "accel-"+string(p.layout.Arch)+".json")
 	}
-	return cached(path, key, func() (Choice, error) { return p.choose(ctx) })
+	return cached(ctx, path, key, func() (Choice, error) { return p.choose(ctx) })
 }
 
 // choose tries the native accelerator and then TCG.

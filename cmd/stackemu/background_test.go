@@ -52,6 +52,9 @@ func (e *emulator) status(want int, name string) status.Status {
 	if err := json.Unmarshal([]byte(c.Stdout()), &answer); err != nil || answer.SchemaVersion != 1 || answer.Command != "status" {
 		e.Fatalf("status --json: %v in %s%s", err, c.Stdout(), c.Stderr())
 	}
+	if want == 0 && (answer.Data.VM == nil || answer.Data.Supervisor == nil || len(answer.Data.Services) == 0) {
+		e.Fatalf("half of the status is missing: %s", c.Stdout())
+	}
 	return answer.Data
 }
 
@@ -158,10 +161,11 @@ func testLogs(e *emulator) {
 	e.says(e.run(0, "logs"), `^\d{4}-\d\d-\d\dT\S+ default +preparing`, `default +ready`, "http://")
 	e.says(e.run(0, "logs", "default", "-n", "1", "--source", "messages"), `^\{.*\}$`)
 	e.saysOnce(e.run(0, "logs", "-n", "1", "--source", "messages"), "\"time\"")
-	c := e.start("logs", "-f", "-n", "0")
 	e.says(e.run(0, "logs", "-n", "-1"), "preparing")
+	c := e.start("logs", "-f", "-n", "1")
+	c.Until("  backend ")
 	c.Interrupt()
-	if code := c.End(); code != 0 || c.Stdout() != "" {
+	if code := c.End(); code != 0 || strings.Contains(c.Stdout(), "\n") {
 		e.Errorf("logs -f: exit code %d, %s", code, c.Stdout())
 	}
 	e.complains(e.run(exitUsage, "logs", "--source", "weather"), `--source "weather": want supervisor, serial, qemu, messages`)
@@ -282,6 +286,7 @@ func TestStartFails(t *testing.T) {
 }
 
 func TestStartOfAnInstanceThatIsStartedOrStopped(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	s := healthy
 	s.HTTP = &qemutest.HTTP{After: 2 * time.Second}
 	s.Agent = &qemutest.Agent{ShutdownTakes: time.Second}
@@ -394,6 +399,7 @@ func TestSupervisorHangs(t *testing.T) {
 
 // A service that is ill shows, and a start waits for it before it does anything about it.
 func TestUnhealthy(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	e := newBackground(t, healthy)
 	e.run(0, "start")
 	st := e.status(0, "default")
@@ -422,6 +428,35 @@ func TestUnhealthy(t *testing.T) {
 	e.stopped("default")
 }
 
+// One that does not recover is restarted by a start, and what it has stored is kept.
+func TestUnhealthyIsRestarted(t *testing.T) {
+	t.Parallel() // it waits most of its time
+	e := newBackground(t, healthy)
+	e.env = append(e.env, "STACKEMU_TEST_RECOVERY=1ms")
+	e.run(0, "start")
+	st := e.status(0, "default")
+	follower := e.start("attach", "--json")
+	follower.Until(`"state":"ready"`)
+	if err := syscall.Kill(st.VM.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	follower.Until(`"service":"(backend|dashboard)","detail"`)
+	c := e.start("start")
+	follower.Until(`"state":"saving","from":"ready"`)
+	if err := syscall.Kill(st.VM.PID, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if code := c.End(); code != 0 {
+		t.Errorf("start: exit code %d: %s", code, c.Stderr())
+	}
+	e.complains(c, "^warning: default: it is running, but not healthy .*: it is restarted unless it recovers$")
+	e.says(c, "^default  ready  resumed")
+	if now := e.status(0, "default"); now.VM == nil || now.VM.PID == st.VM.PID {
+		t.Errorf("it was not restarted: %+v", now)
+	}
+	e.stopped("default")
+}
+
 func TestForegroundIsSeenFromOutside(t *testing.T) {
 	e := newBackground(t, healthy)
 	c := e.up()
@@ -435,6 +470,67 @@ func TestForegroundIsSeenFromOutside(t *testing.T) {
 	}
 	e.says(c, "ready", "saving", "stopped")
 	e.nothingLeft()
+}
+
+// A start that was interrupted has begun something that others may wait for by now: it goes on.
+func TestStartIsInterrupted(t *testing.T) {
+	s := healthy
+	s.HTTP = &qemutest.HTTP{After: time.Minute}
+	e := newBackground(t, s)
+	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1")
+	c := e.start("start")
+	follower := e.follow("default")
+	follower.Until(`"state":"probing"`)
+	c.Interrupt()
+	if code := c.End(); code != exitForced || !strings.Contains(c.Stderr(), "what was begun goes on in the background") {
+		t.Errorf("exit code %d: %s", code, c.Stderr())
+	}
+	if st := e.status(exitUnhealthy, "default"); st.State != "probing" {
+		t.Errorf("got %+v", st)
+	}
+	joined := e.start("start")
+	stop := e.run(0, "stop", "--kill")
+	e.says(stop, "^default  stopped in")
+	if code := joined.End(); code != exitFailed && code != 0 { // it may come before the stop, or after it
+		t.Errorf("exit code %d: %s", code, joined.Stderr())
+	}
+}
+
+// Everybody who waits for a start hears why it has failed.
+func TestStartFailsForAll(t *testing.T) {
+	s := healthy
+	s.Exit = &qemutest.Exit{After: time.Second, Code: 3, Stderr: "out of luck"}
+	s.HTTP = &qemutest.HTTP{After: time.Minute}
+	e := newBackground(t, s)
+	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1")
+	first := e.start("start")
+	e.follow("default").Until(`"state":"preparing"`)
+	second := e.start("start")
+	for n, c := range []*clitest.Command{first, second} {
+		if code := c.End(); code != exitFailed || !strings.Contains(c.Stderr(), "out of luck") || !strings.Contains(c.Stderr(), "stackemu: default: ") {
+			t.Errorf("start %d: exit code %d: %s", n, code, c.Stderr())
+		}
+	}
+	e.status(exitBroken, "default")
+}
+
+// A supervisor that is asked to end by a signal, as at the end of a session, saves its instance.
+func TestSupervisorIsTerminated(t *testing.T) {
+	e := newBackground(t, healthy)
+	e.run(0, "start")
+	st := e.status(0, "default")
+	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM} { // the first one is a terminal's, which it does not have
+		if err := syscall.Kill(st.Supervisor.PID, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.gone(st.Supervisor.PID)
+	e.status(exitStopped, "default")
+	e.nothingLeft()
+	e.says(e.run(0, "logs"), "stopping, because of a signal", "saving", "stopped")
+	if _, err := os.Stat(e.file("run/vm/session")); err != nil {
+		t.Error(err)
+	}
 }
 
 // several is an emulator whose ports are not given.

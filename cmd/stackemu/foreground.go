@@ -56,14 +56,16 @@ type runner struct {
 	tree    *actors.Tree
 	screen  *view.View
 	teller  *teller
-	hint    string    // what the first signal is answered with
+	hint    string // what the first signal is answered with
+	signals []os.Signal
 	stopped time.Time // when it came
 	forced  bool
 	outcome error
 }
 
 func newRunner(tree *actors.Tree, screen *view.View) *runner {
-	return &runner{tree: tree, screen: screen, teller: newTeller(screen), hint: "stopping; press Ctrl-C again to not wait for the guest"}
+	return &runner{tree: tree, screen: screen, teller: newTeller(screen), hint: "stopping; press Ctrl-C again to not wait for the guest",
+		signals: []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}}
 }
 
 // bounce is the time within which a second signal is the echo of the first: npm and shells pass on a Ctrl-C that the
@@ -72,7 +74,7 @@ const bounce = 100 * time.Millisecond
 
 func (r *runner) run(happened <-chan messages.Observer) error {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, r.signals...)
 	defer signal.Stop(signals)
 	for {
 		select {

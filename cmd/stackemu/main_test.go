@@ -28,6 +28,9 @@ import (
 func TestMain(m *testing.M) {
 	qemutest.Main()
 	if os.Getenv("STACKEMU_TEST_RUN") != "" {
+		if d, err := time.ParseDuration(os.Getenv("STACKEMU_TEST_RECOVERY")); err == nil {
+			recovery = d
+		}
 		code := run(os.Args)
 		// The library's throttle of dead letters ends by itself, one second after the first of them.
 		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/asynkron/protoactor-go/actor.NewDeadLetter.NewThrottle.func4.1")); err != nil {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -212,8 +214,14 @@ func TestPullBelowAnInstance(t *testing.T) {
 	p := newPublished(t, healthy)
 	u := p.up()
 	key := p.rotated()
-	p.server.Release("emulator-dev-latest", imageName, diskWith(1))
-	p.says(p.run(0, "pull", "--skip-snapshot"), "kept 1 snapshot of the image before, in use now")
+	mine := filepath.Join(t.TempDir(), "mine.qcow2")
+	about := fmt.Sprintf(`{"source":"built","digest":%q,"profile":"reference"}`, githubtest.Digest(diskWith(1)))
+	for path, text := range map[string][]byte{mine: diskWith(1), mine + ".json": []byte(about)} {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.says(p.run(0, "pull", "--skip-snapshot", "--file", mine), "kept 1 snapshot of the image before, in use now")
 	p.has(diskWith(1))
 	if !p.accepts(key) {
 		t.Error("the instance has suffered")
@@ -224,7 +232,24 @@ func TestPullBelowAnInstance(t *testing.T) {
 		t.Errorf("the key was %s and is %s", key, again)
 	}
 	p.stop(u)
-	p.saysNot(u, "warning", "cold-booting", "capturing")
+	p.says(u, "runs on the image that it was made from", "resuming", "ready")
+	p.saysNot(u, "cold-booting", "capturing")
+}
+
+func TestStartWithoutAnImage(t *testing.T) {
+	p := newPublished(t, healthy)
+	if err := os.RemoveAll(p.file("images")); err != nil {
+		t.Fatal(err)
+	}
+	p.complains(p.run(exitFailed, "start", "--offline"), "there is no image yet: build one with `stackemu image build`")
+	p.server.Release("emulator-dev-latest", imageName, diskWith(1))
+	c := p.run(0, "start", "--json")
+	p.complains(c, "^image +downloading")
+	if !json.Valid([]byte(c.Stdout())) {
+		t.Errorf("not JSON: %s", c.Stdout())
+	}
+	p.run(0, "stop")
+	p.nothingLeft()
 }
 
 func TestPullDetail(t *testing.T) {

@@ -261,7 +261,7 @@ func TestSnapshotUsage(t *testing.T) {
 		{[]string{"unpack"}, "takes one file or key"},
 		{[]string{"unpack", h.image()}, "--output"},
 		{[]string{"rm"}, "which ones?"},
-		{[]string{"check", "beef", "--loud"}, "none of its switches"},
+		{[]string{"check", "beef", "--loud"}, "flag provided but not defined"},
 	} {
 		_, errs := h.cli(exitUsage, test.args...)
 		h.has(errs, test.want)

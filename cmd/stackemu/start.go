@@ -115,9 +115,10 @@ type starter struct {
 	healed bool      // the instance has been restarted because it was not healthy
 }
 
+// recovery is how long a running instance that is not healthy may take to become so by itself. Tests have no time.
+var recovery = 15 * time.Second
+
 const (
-	// recovery is how long a running instance that is not healthy may take to become so by itself.
-	recovery = 15 * time.Second
 	// heldPatience is how long another process may hold the instance without a socket: a `reset`, a supervisor that is about
 	// to serve or that has just ended.
 	heldPatience = 30 * time.Second
@@ -125,9 +126,6 @@ const (
 	// maxLosses bounds how often a supervisor of ours may be killed.
 	maxLosses = 3
 )
-
-// errWell ends the following of events: the instance is as it should be.
-var errWell = errors.New("well")
 
 // start ends when the instance is healthy, or cannot be.
 func (s *starter) start(ctx context.Context) error {
@@ -218,27 +216,29 @@ func (s *starter) part() {
 
 // join follows a run that is not healthy yet, or not any more, or on its way down.
 func (s *starter) join(ctx context.Context) error {
-	limit, after := ctx, uint64(0)
+	following, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	patience, after := (*time.Timer)(nil), uint64(0)
+	ending := s.now.Stopping
 	switch {
-	case s.now.Stopping:
+	case ending:
 		s.screen.Line(view.Info, s.files.Name+": is being stopped: it is started again after that")
 		after = s.now.Seq
+	case s.now.State == status.Ready && s.healed:
+		return s.path(fmt.Errorf("it is running, but not healthy: %s", illness(s.now)))
 	case s.now.State == status.Ready:
-		if s.healed {
-			return s.path(fmt.Errorf("it is running, but not healthy: %s", illness(s.now)))
-		}
 		s.screen.Line(view.Warn, fmt.Sprintf("%s: it is running, but not healthy (%s): it is restarted unless it recovers", s.files.Name, illness(s.now)))
-		var cancel context.CancelFunc
-		limit, cancel = context.WithTimeout(ctx, recovery)
-		defer cancel()
-		after = s.now.Seq
+		patience, after = time.AfterFunc(recovery, func() { giveUp(errIll) }), s.now.Seq
+		defer patience.Stop()
 	}
-	begun := s.now.Stopping
-	err := s.client.Events(limit, after, func(e status.Event) error {
+	err := s.client.Events(following, after, func(e status.Event) error {
 		s.now = status.Apply(s.now, e)
 		s.teller.tell(s.files.Name, e)
-		if s.now.Healthy && !begun && e.Seq >= s.now.Seq {
+		switch {
+		case s.now.Healthy && !ending:
 			return errWell
+		case s.now.State != status.Ready && patience != nil:
+			patience.Stop() // its supervisor does something about it
 		}
 		return nil
 	})
@@ -247,19 +247,24 @@ func (s *starter) join(ctx context.Context) error {
 		return errAgain // the last word is the supervisor's: services and all
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case limit.Err() != nil:
+	case errors.Is(err, errIll):
 		return s.heal(ctx)
-	case errors.Is(err, control.ErrNoSupervisor), errors.Is(err, control.ErrCutOff):
+	case errors.Is(err, control.ErrNoSupervisor), errors.Is(err, control.ErrCutOff), err == nil && ending:
 		return errAgain
 	case err != nil:
 		return s.path(err)
-	case begun:
-		return errAgain
 	case s.now.Cause != "":
 		return errors.New(s.now.Cause)
 	}
 	return s.path(errStoppedMeanwhile)
 }
+
+var (
+	// errWell ends the following of events: the instance is as it should be.
+	errWell = errors.New("well")
+	// errIll ends it, too: the instance does not recover.
+	errIll = errors.New("ill")
+)
 
 // heal restarts an instance that does not recover.
 func (s *starter) heal(ctx context.Context) error {

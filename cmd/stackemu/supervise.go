@@ -66,7 +66,7 @@ func supervise(c *cli.Context, r reporter) error {
 		return err
 	}
 	m.background, m.served = true, func() { r.say(report{Serving: true}) }
-	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	signal.Ignore(syscall.SIGHUP) // a terminal's end is not ours
 	out, err := rotate.Open(m.files.SupervisorLog, maxSupervisorLog, redirect)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func supervise(c *cli.Context, r reporter) error {
 	h := newHost(conf, log, m)
 	h.tree.Tell(&messages.StartInstance{Instance: name})
 	run := newRunner(h.tree, screen)
-	run.hint = "stopping, because of a signal"
+	run.hint, run.signals = "stopping, because of a signal", []os.Signal{syscall.SIGINT, syscall.SIGTERM}
 	return errors.Join(run.run(h.happened), h.close())
 }
 

@@ -3,11 +3,8 @@ package download
 import (
 	"archive/zip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"path"
@@ -78,11 +75,11 @@ func (u Unpack) unpack(ctx context.Context) (_ Unpacked, err error) {
 			_ = os.Remove(u.To)
 		}
 	}()
-	hash := sha256.New()
-	if err := u.copy(ctx, to, hash, entry); err != nil {
+	digest, err := u.copy(ctx, to, entry)
+	if err != nil {
 		return Unpacked{}, fmt.Errorf("%s: %w", u.Name, err)
 	}
-	return Unpacked{Digest: digestPrefix + hex.EncodeToString(hash.Sum(nil)), Size: size}, nil
+	return Unpacked{Digest: digest, Size: size}, nil
 }
 
 // findEntry finds the one file with the name.
@@ -129,38 +126,28 @@ func checkEntry(f *zip.File) error {
 	return nil
 }
 
-func (u Unpack) copy(ctx context.Context, to io.Writer, hash hash.Hash, entry *zip.File) error {
+// copy unpacks an entry, which may be neither longer nor shorter than it says. Its checksum is compared at its end.
+func (u Unpack) copy(ctx context.Context, to io.Writer, entry *zip.File) (digest string, err error) {
 	from, err := entry.Open()
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer from.Close()
-	size, done := int64(entry.UncompressedSize64), int64(0)
-	to, buffer := io.MultiWriter(hash, to), make([]byte, copyBuffer)
-	for {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		n, err := from.Read(buffer)
-		if done += int64(n); done > size {
-			return zip.ErrFormat // longer than it says
-		}
-		if _, err := to.Write(buffer[:n]); err != nil {
-			return err
-		}
+	size := int64(entry.UncompressedSize64)
+	digest, done, err := CopyDigest(ctx, to, io.LimitReader(from, size+1), func(done int64) {
 		if u.Progress != nil {
 			u.Progress(done, size)
 		}
-		if err == io.EOF && done == size {
-			return nil
-		}
-		if err == io.EOF {
-			return io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			return err
-		}
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case done > size:
+		return "", zip.ErrFormat
+	case done < size:
+		return "", io.ErrUnexpectedEOF
 	}
+	return digest, nil
 }
 
 // source reads an archive.

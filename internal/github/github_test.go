@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -183,9 +184,9 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 func TestServerErrorsAreTriedAgain(t *testing.T) {
 	s := githubtest.New(t)
 	s.Release("x", "y", nil)
-	n := 0
+	var n atomic.Int32
 	s.Faults(func(w http.ResponseWriter, _ *http.Request) bool {
-		switch n++; n {
+		switch n.Add(1) {
 		case 1:
 			w.WriteHeader(502)
 		case 2:
@@ -197,8 +198,8 @@ func TestServerErrorsAreTriedAgain(t *testing.T) {
 		}
 		return true
 	})
-	if _, err := client(t, s, "").Release(t.Context(), repo, "x"); err != nil || n != 4 {
-		t.Errorf("%v after %d", err, n)
+	if _, err := client(t, s, "").Release(t.Context(), repo, "x"); err != nil || n.Load() != 4 {
+		t.Errorf("%v after %d", err, n.Load())
 	}
 }
 

@@ -34,6 +34,9 @@ func persist[T any](ctx context.Context, c *Client, what string, ask func(ctx co
 	if permanent, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		err = permanent.Err
 	}
+	if err != nil && ctx.Err() != nil {
+		err = &Error{What: what, Err: context.Cause(ctx)} // the caller's wish says more than what it has broken
+	}
 	return answer, c.explain(what, err)
 }
 

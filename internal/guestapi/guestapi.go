@@ -36,10 +36,6 @@ type Request struct {
 	Runtime map[string]string `json:"runtime,omitempty"` // runtime.env of this instance: its host ports above all
 	Mounts  []Mount           `json:"mounts,omitempty"`  // 9p devices to mount
 	Secrets map[string]string `json:"secrets,omitempty"` // to rotate to, all of SecretNames or none; 64 hex digits each
-
-	// Warm are URLs of services in the guest, on its loopback. Each is asked once, before anything else is done, for its
-	// caches' sake: nobody waits for the answers.
-	Warm []string `json:"warm,omitempty"`
 }
 
 // Mount is one directory of the host.
@@ -61,7 +57,6 @@ const (
 	StepRuntime  = "runtime"
 	StepMounts   = "mounts"
 	StepRotation = "rotation"
-	StepWarm     = "warm" // in an answer only when it is refused
 )
 
 // Step is one thing done, how long it took, and what went wrong with it, if anything did.

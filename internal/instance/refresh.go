@@ -30,7 +30,7 @@ func (b *Boot) Refresh(ctx context.Context, g *qga.Client) (guestapi.Result, err
 		b.secrets = freshSecrets()
 	}
 	request := guestapi.Request{Time: time.Now(), Entropy: make([]byte, entropyBytes), Runtime: b.runtimeEnv(),
-		Mounts: b.guestMounts(), Secrets: b.secrets, Warm: b.warm()}
+		Mounts: b.guestMounts(), Secrets: b.secrets}
 	_, _ = rand.Read(request.Entropy) // never fails
 	input, err := json.Marshal(request)
 	if err != nil {
@@ -62,19 +62,6 @@ func (b *Boot) rotates() bool {
 	}
 	_, err := os.Stat(b.files.PublishedKey)
 	return b.fresh || err != nil
-}
-
-// warm names the services that go on with what they were resumed with: an emulator has to translate all of their code anew,
-// and their first answers cost the most. Those that get other secrets are started anew, and in a cold boot none listens yet.
-func (b *Boot) warm() []string {
-	if b.Way != Resume || b.secrets != nil {
-		return nil
-	}
-	var urls []string
-	for _, s := range b.Services() {
-		urls = append(urls, fmt.Sprintf("http://127.0.0.1:%d%s", s.GuestPort, s.HealthPath))
-	}
-	return urls
 }
 
 func freshSecrets() map[string]string {

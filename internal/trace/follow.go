@@ -16,14 +16,22 @@ const followPause = 100 * time.Millisecond
 // Follow calls each with every record that is written to the log at path from now on, until ctx is done. A log that is not there
 // yet, is set aside or removed is no error.
 func Follow(ctx context.Context, path string, each func(*Record)) error {
-	t := &follower{path: path, each: each}
+	t := newFollower(path, each)
 	defer t.close()
-	if f, err := os.Open(path); err == nil { // what is in it already has happened before
+	return t.run(ctx)
+}
+
+// newFollower begins at the end of the log: what is in it already has happened before.
+func newFollower(path string, each func(*Record)) *follower {
+	t := &follower{path: path, each: each}
+	if f, err := os.Open(path); err == nil {
+		_, _ = f.Seek(0, io.SeekEnd) // of a regular file
 		t.take(f)
-		if _, err := f.Seek(0, io.SeekEnd); err != nil {
-			return err
-		}
 	}
+	return t
+}
+
+func (t *follower) run(ctx context.Context) error {
 	tick := time.NewTicker(followPause)
 	defer tick.Stop()
 	for {

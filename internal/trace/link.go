@@ -73,14 +73,10 @@ func (r *Run) cause(rec *Record) *Record {
 	if rec.guess != 0 {
 		return r.by[rec.guess]
 	}
-	if rec.Parent == 0 || rec.Parent >= rec.Seq && rec.Kind == "" {
+	if rec.Parent >= rec.Seq {
 		return nil // a cause has a smaller number: a damaged log must not lead in circles
 	}
-	c := r.by[rec.Parent]
-	if c == rec {
-		return nil
-	}
-	return c
+	return r.by[rec.Parent]
 }
 
 // effects are the records that one led to, in order.

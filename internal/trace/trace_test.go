@@ -246,7 +246,9 @@ func TestFollow(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "messages.jsonl")
 	ctx, cancel := context.WithCancel(t.Context())
 	heard, ended := make(chan string, 1), make(chan error, 1)
-	go func() { ended <- Follow(ctx, path, func(r *Record) { heard <- r.Type }) }()
+	follower := newFollower(path, func(r *Record) { heard <- r.Type })
+	defer follower.close()
+	go func() { ended <- follower.run(ctx) }()
 	write := func(text string) {
 		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {

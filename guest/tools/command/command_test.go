@@ -62,6 +62,29 @@ func TestCommandsRefuseStrayArguments(t *testing.T) {
 	}
 }
 
+// What the host says that is wrong as a whole gets an answer, and nothing is touched: these run in the machine of the test.
+func TestHostCommandsRefuse(t *testing.T) {
+	for _, test := range []struct{ name, input, out, err string }{
+		{"post-resume", "{}", `"name":"clock"`, "no time"},
+		{"post-resume", `{"time":"2026-11-23T10:00:00Z","secrets":{"CRON_SECRET":"geheim"}}`, `"name":"rotation"`, "64 lower-case"},
+		{"post-resume", "", "", "the request"},
+		{"post-resume", "KEY=value", "", "the request"},
+		{"post-resume", strings.Repeat(" ", maxInput+1), "", "more than"},
+		{"rotate-secrets", "CRON_SECRET=geheim\n", "", "64 lower-case"},
+		{"rotate-secrets", "", "", "64 lower-case"},
+		{"trigger-fast-rotate", "geheim\n", "", "not an environment file"},
+	} {
+		var out, err bytes.Buffer
+		code := All[test.name](nil, Streams{In: strings.NewReader(test.input), Out: &out, Err: &err})
+		if code != 1 || !strings.Contains(out.String(), test.out) || !strings.Contains(err.String(), test.err) {
+			t.Errorf("%s %.80q: code %d, %q, %q, want 1, %q, %q", test.name, test.input, code, &out, &err, test.out, test.err)
+		}
+		if test.out == "" && out.Len() > 0 || strings.Contains(out.String()+err.String(), "geheim") {
+			t.Errorf("%s %.80q: %q, %q", test.name, test.input, &out, &err)
+		}
+	}
+}
+
 func TestAnnounce(t *testing.T) {
 	console := filepath.Join(t.TempDir(), "console")
 	if err := os.WriteFile(console, nil, 0o600); err != nil {

@@ -141,7 +141,7 @@ func TestNobodyListens(t *testing.T) {
 // One that does not read, for its queue is full, is none: the entry point is not held up for long.
 func TestListenerThatDoesNotRead(t *testing.T) {
 	dir := runDir(t)
-	l := listen(t, dir)
+	listen(t, dir)
 	conn, err := net.Dial("unixgram", filepath.Join(dir, socket))
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ func TestAt(t *testing.T) {
 			[]Mounted{{"ext4", "/dev/vda1", false}, {"9p", "hostfs", false}}},
 		{"below it", before + "36 22 0:33 / /host/app rw - 9p hostfs rw\n", nil},
 		{"read-only", before + "36 22 0:33 / /host nosuid,ro shared:9 - 9p my\\040tag rw\n", []Mounted{{"9p", "my tag", true}}},
+		{"a comment's sign in a tag", before + "36 22 0:33 / /host rw - 9p my\\043tag rw\n", []Mounted{{"9p", "my#tag", false}}},
 		{"broken lines", "36 22\n - 9p hostfs\n\n", nil},
 	}
 	for _, test := range tests {

@@ -8,6 +8,7 @@ package postresume
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/stackemu/stackemu/guest/tools/container"
@@ -39,7 +40,6 @@ func Run(ctx context.Context, g Guest, req guestapi.Request) guestapi.Result {
 	if step, err := check(g, req); err != nil {
 		return guestapi.Result{Steps: []guestapi.Step{{Name: step, Error: err.Error()}}}
 	}
-	warm(req.Warm)
 	steps := []struct {
 		name   string
 		wanted bool
@@ -80,15 +80,15 @@ func check(g Guest, req guestapi.Request) (string, error) {
 			return guestapi.StepRuntime, err
 		}
 	}
+	taken := map[string]bool{}
 	for _, mount := range req.Mounts {
 		if err := hostfs.Mount(mount).Check(g.Container.HostDir); err != nil {
 			return guestapi.StepMounts, err
 		}
-	}
-	for _, url := range req.Warm {
-		if _, _, err := parseWarm(url); err != nil {
-			return guestapi.StepWarm, err
+		if taken[mount.Path] {
+			return guestapi.StepMounts, fmt.Errorf("two mounts on %s", mount.Path)
 		}
+		taken[mount.Path] = true
 	}
 	if len(req.Secrets) > 0 {
 		return guestapi.StepRotation, secret.CheckAll(req.Secrets)

@@ -47,16 +47,26 @@ func play(part string) int {
 		if err != nil {
 			return 1
 		}
-		gate, err := os.Open(dir + "/database") // a pipe that somebody writes to, or an ordinary file
-		if err != nil {
-			return 1
-		}
-		_, _ = gate.Read(make([]byte, 1))
-		inforce.Tell(dir+"/run", digest)
+		go func() {
+			waitFor(dir + "/database")
+			inforce.Tell(dir+"/run", digest)
+		}()
 	}
 	<-signals
+	if part == stackApp {
+		_ = os.WriteFile(dir+"/ending", nil, 0o600)
+		waitFor(dir + "/leave")
+	}
 	_ = child.Wait()
 	return 0
+}
+
+// waitFor reads from a pipe that somebody will write to, or from an ordinary file.
+func waitFor(path string) {
+	if file, err := os.Open(path); err == nil {
+		_, _ = file.Read(make([]byte, 1))
+		_ = file.Close()
+	}
 }
 
 // note adds this process to those that a program has had.
@@ -109,7 +119,7 @@ logfile=/dev/null
 logfile_maxbytes=0
 pidfile=%[2]s/supervisord.pid
 childlogdir=%[2]s
-environment=SERVICES_TEST_DIR="%[2]s"
+environment=SERVICES_TEST_DIR="%[2]s",GORACE="atexit_sleep_ms=0"
 [program:stack-app]
 command=%[3]s
 environment=SERVICES_TEST_ROLE="stack-app"
@@ -138,6 +148,7 @@ func supervise(t *testing.T) (container.Layout, *exec.Cmd) {
 		}
 		t.Skip(err)
 	}
+	t.Parallel() // supervisord looks up once a second
 	l := containertest.Layout(t)
 	dir := filepath.Dir(l.RunDir)
 	write(t, l, "A=1\n")
@@ -190,42 +201,66 @@ func TestWithSupervisord(t *testing.T) {
 	})
 	t.Run("a restart that died half-way", func(t *testing.T) {
 		l, _ := supervise(t)
-		gate := closeDatabase(t, l)
+		gate := closePipe(t, l, "database")
 		first, die := context.WithCancel(t.Context())
 		died := make(chan error, 1)
 		go func() { died <- Restart(first, l) }()
-		eventually(t, "a second stack-app", func() bool { return len(pids(t, l, stackApp)) > 2 })
+		eventually(t, "a second stack-app", func() bool { return len(pids(t, l, stackApp)) == 4 })
 		die()
 		if err := <-died; !errors.Is(err, context.Canceled) {
 			t.Fatalf("err = %v", err)
 		}
-		openDatabase(t, gate)
+		openPipe(t, gate)
 		if err := Restart(t.Context(), l); err != nil {
 			t.Fatal(err)
 		}
 	})
+	t.Run("a restart that died while the old stack-app was ending", func(t *testing.T) {
+		l, _ := supervise(t)
+		leave := closePipe(t, l, "leave")
+		first, die := context.WithCancel(t.Context())
+		died := make(chan error, 1)
+		go func() { died <- Restart(first, l) }()
+		eventually(t, "the end of stack-app begins", exists(filepath.Join(filepath.Dir(l.RunDir), "ending")))
+		die()
+		if err := <-died; !errors.Is(err, context.Canceled) {
+			t.Fatalf("err = %v", err)
+		}
+		again := make(chan error, 1)
+		go func() { again <- Restart(t.Context(), l) }()
+		eventually(t, "the second restart", exists(filepath.Join(l.RunDir, "in-force.sock")))
+		openPipe(t, leave)
+		if err := <-again; err != nil {
+			t.Fatal(err)
+		}
+		for i, pid := range pids(t, l, stackApp) {
+			if alive(pid) != (i >= 2) {
+				t.Errorf("process %d of %v: alive = %v", i, pids(t, l, stackApp), alive(pid))
+			}
+		}
+	})
 	t.Run("the database comes up late", func(t *testing.T) {
 		l, _ := supervise(t)
-		gate := closeDatabase(t, l)
+		gate := closePipe(t, l, "database")
 		done := make(chan error, 1)
 		go func() { done <- Restart(t.Context(), l) }()
-		eventually(t, "a second stack-app", func() bool { return len(pids(t, l, stackApp)) > 2 })
+		eventually(t, "a second stack-app", func() bool { return len(pids(t, l, stackApp)) == 4 })
 		select {
 		case err := <-done:
 			t.Fatalf("it has not waited: %v", err)
 		default:
 		}
-		openDatabase(t, gate)
+		openPipe(t, gate)
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
 	})
 	t.Run("it shuts down meanwhile", func(t *testing.T) {
 		l, cmd := supervise(t)
-		closeDatabase(t, l)
+		closePipe(t, l, "database")
 		done := make(chan error, 1)
 		go func() { done <- Restart(t.Context(), l) }()
-		eventually(t, "a second stack-app", func() bool { return len(pids(t, l, stackApp)) > 2 })
+		eventually(t, "a second stack-app", func() bool { return len(pids(t, l, stackApp)) == 4 })
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
@@ -241,20 +276,27 @@ func TestWithSupervisord(t *testing.T) {
 	})
 }
 
-// closeDatabase makes the next stack-app wait at its gate.
-func closeDatabase(t *testing.T, l container.Layout) (gate string) {
-	t.Helper()
-	gate = filepath.Join(filepath.Dir(l.RunDir), "database")
-	if err := errors.Join(os.Remove(gate), syscall.Mkfifo(gate, 0o600)); err != nil {
-		t.Fatal(err)
+func exists(path string) func() bool {
+	return func() bool {
+		_, err := os.Stat(path)
+		return err == nil
 	}
-	return gate
 }
 
-// openDatabase lets it through, and all that come after it.
-func openDatabase(t *testing.T, gate string) {
+// closePipe makes the next stack-app wait for its database, or before it ends.
+func closePipe(t *testing.T, l container.Layout, name string) (pipe string) {
 	t.Helper()
-	pipe, err := os.OpenFile(gate, os.O_RDWR, 0) // which does not wait for a reader
+	pipe = filepath.Join(filepath.Dir(l.RunDir), name)
+	if err := errors.Join(os.RemoveAll(pipe), syscall.Mkfifo(pipe, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return pipe
+}
+
+// openPipe lets it through, and all that come after it.
+func openPipe(t *testing.T, path string) {
+	t.Helper()
+	pipe, err := os.OpenFile(path, os.O_RDWR, 0) // which does not wait for a reader
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,10 +304,10 @@ func openDatabase(t *testing.T, gate string) {
 	if _, err := pipe.WriteString("up"); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(gate+".new", []byte("up"), 0o600); err != nil {
+	if err := os.WriteFile(path+".new", []byte("up"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(gate+".new", gate); err != nil {
+	if err := os.Rename(path+".new", path); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -57,7 +57,7 @@ func (v value) number(name string) (int, error) {
 		Members *[]member `xml:"struct>member"`
 	}{&members})
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", errAnswer, err)
+		return 0, fmt.Errorf("%w: %v", errAnswer, err)
 	}
 	for _, m := range members {
 		if m.Name == name {
@@ -99,7 +99,7 @@ func decode(answer []byte) (value, error) {
 		} `xml:"fault"`
 	}
 	if err := xml.Unmarshal(answer, &response); err != nil {
-		return "", fmt.Errorf("%w: %w", errAnswer, err)
+		return "", fmt.Errorf("%w: %v", errAnswer, err)
 	}
 	if response.Fault == nil {
 		if len(response.Values) != 1 {

@@ -47,7 +47,7 @@ func TestDecode(t *testing.T) {
 		"a fault":               {answer: faultHead + member70 + text + faultEnd, code: 70, text: "NOT_RUNNING: a & b"},
 		"in another order":      {answer: faultHead + text + member70 + faultEnd, code: 70, text: "NOT_RUNNING: a & b"},
 		"by the other name":     {answer: faultHead + strings.ReplaceAll(member70, "int>", "i4>") + faultEnd, code: 70},
-		"a long text":           {answer: faultHead + member70 + strings.Replace(text, "a", strings.Repeat("ä", 300), 1) + faultEnd, code: 70, text: "NOT_RUNNING: " + strings.Repeat("ä", 187)},
+		"a long text":           {answer: faultHead + member70 + strings.Replace(text, "a &amp;", strings.Repeat("ä", 300), 1) + faultEnd, code: 70, text: "NOT_RUNNING: " + strings.Repeat("ä", 187)},
 		"nothing":               {bad: true},
 		"a page":                {answer: "<html><body>500</body></html>", bad: true},
 		"half of it":            {answer: yes[:len(yes)-30], bad: true},
