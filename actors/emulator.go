@@ -216,7 +216,7 @@ func (e *emulator) entered(c actor.Context, f lifecycle.Enter) {
 	}
 	changed := &messages.StateChanged{Instance: e.name, Attempt: e.attemptID(), From: f.From.String(), To: f.To.String(), Since: time.Since(e.since)}
 	if f.To == lifecycle.Ready {
-		changed.How, changed.Snapshot = e.boot.Way.String(), e.snapshot
+		changed.How, changed.Snapshot, changed.Adopted = e.boot.Way.String(), e.snapshot, e.boot.Ready
 	}
 	if f.To == lifecycle.Draining {
 		changed.Cause = messages.Cause{Err: e.path(e.cause)}

@@ -80,7 +80,7 @@ func (i realInstance) Prepare(ctx context.Context, choice Choice) (*Boot, error)
 	if err != nil {
 		return nil, err
 	}
-	boot := &Boot{Way: ways[b.Way], Sessions: b.Sessions(), Notes: b.Notes,
+	boot := &Boot{Way: ways[b.Way], Sessions: b.Sessions(), Ready: b.Ready, Notes: b.Notes,
 		Confirm: b.Confirm, Seal: b.Seal, Manifest: b.Manifest, Explain: b.Explain, Close: b.Close}
 	if b.HasName() {
 		boot.Name = b.Name

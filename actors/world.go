@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"time"
 
 	"github.com/digitalocean/go-qemu/qmp"
 
@@ -51,6 +52,7 @@ type Choice struct {
 type Boot struct {
 	Way      lifecycle.Way
 	Sessions bool               // a stop can save it
+	Ready    time.Time          // when it had become ready under a former supervisor; zero if it has had none
 	Services []messages.Service // what the profile offers, for the user
 	Checks   []Check            // how the prober sees that they are healthy
 	Notes    []string           // lines for the user

@@ -11,6 +11,7 @@ type StateChanged struct {
 	Since    time.Duration `json:"-"`                  // since the start was asked for, or since the stop was
 	How      string        `json:"how,omitempty"`      // it has become ready: by a cold boot or by a resume
 	Snapshot string        `json:"snapshot,omitempty"` // key of the snapshot that it was resumed from, when ready
+	Adopted  time.Time     `json:"adopted,omitzero"`   // when it had become ready under a former supervisor
 	Services []Service     `json:"services,omitempty"` // where they are, once it is known
 	Cause    Cause         `json:"cause,omitzero"`     // why, when something went wrong
 }

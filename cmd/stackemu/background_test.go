@@ -184,6 +184,7 @@ func testExec(e *emulator) {
 	e.saysNot(e.runWith("some input\n", 0, "exec", "-n", "--", "cat"), "input")
 	e.says(e.runWith("uptime\n", 0, "shell"), "^uptime$")
 	e.complains(e.run(exitNoProgram, "exec", "--", "nothing"), "^stackemu: default: exec: nothing: no such program in the guest$")
+	e.complains(e.run(exitNoProgram, "exec", "default", "ls", "/"), "there is an instance of that name: stackemu exec default -- ls /$")
 	e.complains(e.run(exitUsage, "exec"), "there is no program to run")
 }
 
@@ -365,7 +366,29 @@ func TestSupervisorIsKilled(t *testing.T) {
 	e.nothingLeft()
 }
 
-// A supervisor that hangs keeps nobody waiting for ever.
+// A supervisor that is killed in the middle of a start is replaced by who waits for the start.
+func TestSupervisorIsKilledDuringAStart(t *testing.T) {
+	s := healthy
+	s.HTTP = &qemutest.HTTP{After: 1500 * time.Millisecond}
+	e := newBackground(t, s)
+	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1")
+	c := e.start("start")
+	e.follow("default").Until(`"state":"probing"`)
+	st := e.status(exitUnhealthy, "default")
+	if err := syscall.Kill(st.Supervisor.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if code := c.End(); code != 0 {
+		t.Errorf("exit code %d: %s", code, c.Stderr())
+	}
+	e.says(c, "^default  ready")
+	if now := e.status(0, "default"); now.Supervisor.PID == st.Supervisor.PID {
+		t.Errorf("got %+v", now)
+	}
+	e.stopped("default")
+}
+
+// A guest that does not shut down keeps nobody waiting for ever.
 func TestStopTakesTooLong(t *testing.T) {
 	s := healthy
 	s.Agent = &qemutest.Agent{IgnoreShutdown: true}

@@ -10,12 +10,18 @@ import (
 // commands are all commands, in the order of the help text. Those that print one JSON object with --json tell their errors so,
 // too.
 func commands() []*cli.Command {
-	return []*cli.Command{
+	all := []*cli.Command{
 		upCommand(), inJSON(startCommand()), inJSON(stopCommand()), inJSON(restartCommand()), inJSON(statusCommand()), inJSON(lsCommand()),
 		attachCommand(), logsCommand(), execCommand(), shellCommand(), envCommand(), openCommand(), resetCommand(),
-		pullCommand(), inJSON(listReleasesCommand()), captureCommand(), snapshotCommand(), imageCommand(), benchCommand(),
+		pullCommand(), inJSON(listReleasesCommand()), captureCommand(), snapshotCommand(), imageCommand(), benchCommand(), traceCommand(), bugReportCommand(),
 		inJSON(versionCommand()), completionCommand(), superviseCommand(),
 	}
+	for _, c := range all {
+		if strings.HasPrefix(c.ArgsUsage, "[NAME") {
+			completeInstances(c)
+		}
+	}
+	return all
 }
 
 // alias is a word that may stand before any command, as in the product's own tool: `stackemu emulator start`.

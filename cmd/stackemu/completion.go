@@ -4,8 +4,11 @@ import (
 	_ "embed"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/stackemu/stackemu/internal/config"
 )
 
 // The scripts ask the program itself what can follow, with the flag of the library.
@@ -15,6 +18,26 @@ var (
 	//go:embed completion/zsh.sh
 	zshCompletion string
 )
+
+// completeInstances makes the names of instances what a command can be completed with, besides its flags.
+func completeInstances(command *cli.Command) *cli.Command {
+	flags := cli.DefaultCompleteWithFlags(command)
+	command.BashComplete = func(c *cli.Context) {
+		if words := os.Args; len(words) > 2 && strings.HasPrefix(words[len(words)-2], "-") {
+			flags(c)
+			return
+		}
+		conf, err := config.FromEnv(os.LookupEnv)
+		if err != nil {
+			return
+		}
+		names, _ := conf.Folders().Instances()
+		for _, name := range names {
+			fmt.Println(name)
+		}
+	}
+	return command
+}
 
 func completionCommand() *cli.Command {
 	return &cli.Command{

@@ -16,7 +16,7 @@ func eventOf(m messages.Observer) (instance string, e status.Event, ok bool) {
 	switch m := m.(type) {
 	case *messages.StateChanged:
 		e.Kind, e.State, e.From, e.Attempt = status.StateEntered, m.To, m.From, m.Attempt
-		e.ElapsedMS, e.How, e.Snapshot, e.Cause = m.Since.Milliseconds(), hows[m.How], m.Snapshot, words(m.Cause)
+		e.ElapsedMS, e.How, e.Snapshot, e.Adopted, e.Cause = m.Since.Milliseconds(), hows[m.How], m.Snapshot, m.Adopted, words(m.Cause)
 		for _, s := range m.Services {
 			e.Services = append(e.Services, status.Place{Name: s.Name, URL: s.URL, Port: portOf(s.URL)})
 		}

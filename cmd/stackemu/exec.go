@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -99,6 +100,15 @@ func splitExec(c *cli.Context) (name string, program []string, err error) {
 	return name, args, err
 }
 
+// forgottenDashes is for who wrote an instance's name and a program without -- between them.
+func forgottenDashes(conf config.Config, r control.ExecRequest) string {
+	names, err := conf.Folders().Instances()
+	if err != nil || !slices.Contains(names, r.Path) || len(r.Args) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; there is an instance of that name: stackemu exec %s -- %s", r.Path, strings.Join(r.Args, " "))
+}
+
 func readInput(in io.Reader) ([]byte, error) {
 	input, err := io.ReadAll(io.LimitReader(in, control.MaxInput+1))
 	if err == nil && len(input) > control.MaxInput {
@@ -124,7 +134,7 @@ func runInGuest(c *cli.Context, name string, r control.ExecRequest) error {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: exec: %w; the program goes on in the guest", name, errInterrupted)
 	case errors.As(err, &refused) && refused.Code == control.CodeNoProgram:
-		fmt.Fprintf(os.Stderr, "stackemu: %s: exec: %s: no such program in the guest\n", name, r.Path)
+		fmt.Fprintf(os.Stderr, "stackemu: %s: exec: %s: no such program in the guest%s\n", name, r.Path, forgottenDashes(conf, r))
 		return exitStatus(exitNoProgram)
 	case errors.As(err, &refused) && refused.Hint != "":
 		return fmt.Errorf("%s: exec: %w; %s", name, err, refused.Hint)

@@ -80,7 +80,11 @@ func logs(c *cli.Context) error {
 	err = tail.Copy(ctx, os.Stdout, logSources[n].path(files), tail.Options{Lines: c.Int("lines"), Follow: c.Bool("follow")})
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: logs: there is no %s log yet (%s)", name, source, logSources[n].path(files))
+		hint := ""
+		if source == "supervisor" {
+			hint = "; it is of instances in the background: --source messages tells of others"
+		}
+		return fmt.Errorf("%s: logs: there is no %s log yet (%s)%s", name, source, logSources[n].path(files), hint)
 	case errors.Is(err, syscall.EPIPE), errors.Is(err, context.Canceled): // the reader, or the user, has seen enough
 		return nil
 	case err != nil:

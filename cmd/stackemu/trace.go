@@ -31,6 +31,7 @@ func traceCommand() *cli.Command {
 			"is printed as a tree: below each message is what it led to, in seconds. --explain is the place to begin when something is slow\n" +
 			"or broken. docs/trace.md describes the formats.\n\nExamples: stackemu trace --explain\n          stackemu trace --html start.html\n          stackemu trace --follow --actor monitor",
 		Flags: []cli.Flag{
+			nameFlag(),
 			&cli.BoolFlag{Name: "last-start", Usage: "the last start, or the last recovery of a lost VM (the default)"},
 			&cli.BoolFlag{Name: "all-starts", Usage: "every start that the log still has, not only the last one"},
 			&cli.BoolFlag{Name: "explain", Usage: "where the time went, what went wrong, why, and what was done about it, in plain words"},

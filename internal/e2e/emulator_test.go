@@ -25,6 +25,7 @@ var placeholderKey = strings.Repeat("0", 32) + strings.Repeat("f", 32)
 type emulator struct {
 	*testing.T
 	bin, home string
+	name      string // of the instance; "" is the default one
 	env       []string
 	port      map[string]int
 }
@@ -101,7 +102,13 @@ func (e *emulator) startWith(env []string, args ...string) *clitest.Command {
 	return c
 }
 
-func (e *emulator) file(name string) string { return filepath.Join(e.home, "run", "vm", name) }
+func (e *emulator) file(name string) string {
+	folder := e.name
+	if folder == "" {
+		folder = "vm"
+	}
+	return filepath.Join(e.home, "run", folder, name)
+}
 
 func (e *emulator) read(name string) string {
 	b, _ := os.ReadFile(e.file(name))
@@ -207,6 +214,19 @@ func (e *emulator) call(method, url string, headers map[string]string, body, out
 		}
 	}
 	return answer.StatusCode
+}
+
+// get writes the body of a page into out.
+func (e *emulator) get(out io.Writer, url string) {
+	e.Helper()
+	answer, err := http.Get(url)
+	if err != nil {
+		e.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if _, err := io.Copy(out, answer.Body); err != nil {
+		e.Fatal(err)
+	}
 }
 
 // client are the headers of a request with a project's publishable key.

@@ -29,6 +29,7 @@ type record struct {
 	Version int             `json:"version"`
 	Process qemu.Identity   `json:"process"`
 	Began   time.Time       `json:"began"`
+	Ready   time.Time       `json:"ready"`
 	Argv    []string        `json:"argv"`
 	Profile profile.Profile `json:"profile"` // with the host ports that lead to the guest
 	Mounts  []config.Mount  `json:"mounts,omitempty"`
@@ -51,7 +52,7 @@ func (b *Boot) writeRecord() error {
 	if err != nil {
 		return err
 	}
-	r := record{Version: recordVersion, Process: id, Began: b.began, Argv: b.args, Profile: b.profile, Mounts: b.config.Mounts,
+	r := record{Version: recordVersion, Process: id, Began: b.began, Ready: time.Now(), Argv: b.args, Profile: b.profile, Mounts: b.config.Mounts,
 		Parts: b.parts, Caps: b.caps, RAMFile: b.layout.RAMFile, Pages: b.pages}
 	if b.session != nil {
 		r.Session, r.IsMapped = true, b.session.mapped
@@ -121,7 +122,7 @@ func (i *Instance) mayAdopt(ctx context.Context, id qemu.Identity) *orphan {
 
 // adopt makes a Boot of a VM that runs.
 func (i *Instance) adopt(o *orphan) *Boot {
-	b := &Boot{Way: Adopt, files: i.Files, home: i.home, config: i.config, began: o.Began, args: o.Argv, adopted: &o.Process, plugged: true}
+	b := &Boot{Way: Adopt, Ready: o.Ready, files: i.Files, home: i.home, config: i.config, began: o.Began, args: o.Argv, adopted: &o.Process, plugged: true}
 	b.config.Mounts = o.Mounts
 	b.survey = survey{ownDisk: true, profile: o.Profile, caps: o.Caps, layout: o.Parts.Layout, parts: o.Parts, pages: o.Pages}
 	b.layout.RAMFile = o.RAMFile

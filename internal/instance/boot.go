@@ -33,7 +33,8 @@ const (
 // Boot is all that one run of QEMU needs, and what is done with that run. Launch may be called once; Close at any time, also
 // twice. What is done over its channels (warm.go) is done one at a time.
 type Boot struct {
-	Way Way
+	Way   Way
+	Ready time.Time // when it had become ready under a former supervisor; zero if it has had none
 
 	survey
 	files  home.Instance

@@ -52,6 +52,9 @@ func entered(s Status, e Event) Status {
 	switch {
 	case e.State == Ready:
 		s.ReadyAt, s.ElapsedMS, s.How, s.Snapshot = e.Time, e.Time.Sub(s.Started).Milliseconds(), e.How, e.Snapshot
+		if !e.Adopted.IsZero() { // it goes on being ready
+			s.ReadyAt = e.Adopted
+		}
 	case lost: // the clock starts anew, and what was lost is why
 		s.Started, s.ReadyAt, s.ElapsedMS, s.How, s.Snapshot, s.Why = e.Time, time.Time{}, 0, "", "", s.Cause
 	case s.Started.IsZero():

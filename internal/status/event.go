@@ -19,14 +19,15 @@ type Event struct {
 	Time time.Time `json:"time"`
 	Kind Kind      `json:"kind"`
 
-	State     string  `json:"state,omitempty"`     // where the instance stands now: see docs/architecture.md
-	From      string  `json:"from,omitempty"`      // where it stood before
-	ElapsedMS int64   `json:"elapsedMs,omitempty"` // since the start was asked for, or the stop, in milliseconds
-	Attempt   string  `json:"attempt,omitempty"`   // ties messages of one start attempt together
-	How       string  `json:"how,omitempty"`       // it is ready: by HowCold, HowResume or HowAdopt
-	Snapshot  string  `json:"snapshot,omitempty"`  // key of the snapshot that it was resumed from
-	Services  []Place `json:"services,omitempty"`  // where they are; while it captures, nobody else is served there
-	Cause     string  `json:"cause,omitempty"`     // why, when something went wrong: one path of words
+	State     string    `json:"state,omitempty"`     // where the instance stands now: see docs/architecture.md
+	From      string    `json:"from,omitempty"`      // where it stood before
+	ElapsedMS int64     `json:"elapsedMs,omitempty"` // since the start was asked for, or the stop, in milliseconds
+	Attempt   string    `json:"attempt,omitempty"`   // ties messages of one start attempt together
+	How       string    `json:"how,omitempty"`       // it is ready: by HowCold, HowResume or HowAdopt
+	Adopted   time.Time `json:"adopted,omitzero"`    // when it had become ready under a former supervisor
+	Snapshot  string    `json:"snapshot,omitempty"`  // key of the snapshot that it was resumed from
+	Services  []Place   `json:"services,omitempty"`  // where they are; while it captures, nobody else is served there
+	Cause     string    `json:"cause,omitempty"`     // why, when something went wrong: one path of words
 
 	Service string `json:"service,omitempty"`
 	Healthy bool   `json:"healthy,omitempty"`

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"slices"
@@ -33,7 +34,26 @@ func (r *Run) Perfetto(out io.Writer, records []*Record) error {
 	for _, rec := range ordered {
 		p.record(rec)
 	}
-	return json.NewEncoder(out).Encode(map[string]any{"displayTimeUnit": "ms", "traceEvents": append(p.names, p.events...)})
+	return writeEvents(out, append(p.names, p.events...))
+}
+
+// writeEvents writes an event a line, for people who look at it with other tools.
+func writeEvents(out io.Writer, events []event) error {
+	b := bytes.NewBufferString(`{"displayTimeUnit":"ms","traceEvents":[`)
+	for n, e := range events {
+		line, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('\n')
+		b.Write(line)
+	}
+	b.WriteString("\n]}\n")
+	_, err := b.WriteTo(out)
+	return err
 }
 
 // Perfetto writes a start as Chrome trace events.

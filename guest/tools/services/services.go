@@ -66,7 +66,6 @@ func restartIn(ctx context.Context, l container.Layout, pid int, listener *infor
 	}
 	defer release()
 	client := supervisor.New(filepath.Join(l.Root(pid), socket))
-	defer client.Close()
 	jobs := make(chan error, 1)
 	go func() { jobs <- client.Restart(ctx, cronJobs) }()
 	err = client.Restart(ctx, stackApp)

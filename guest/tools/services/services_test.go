@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,18 +191,19 @@ func TestContainerEndsMeanwhile(t *testing.T) {
 		})
 		t.Run(name+" and another one starts", func(t *testing.T) {
 			l, c, s := running(t)
-			var next *containertest.Supervisord
+			var next atomic.Pointer[containertest.Supervisord]
 			var again sync.Once
 			when(s, func() {
 				again.Do(func() {
-					_, next = start(t, l)
+					_, s := start(t, l)
+					next.Store(s)
 					c.End()
 				})
 			})
 			if err := Restart(t.Context(), l); err != nil {
 				t.Error(err)
 			}
-			if next == nil || !slices.Equal(next.Calls(stackApp), once) {
+			if s := next.Load(); s == nil || !slices.Equal(s.Calls(stackApp), once) {
 				t.Error("the services of the second container were not restarted")
 			}
 		})

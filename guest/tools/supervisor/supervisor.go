@@ -30,6 +30,9 @@ const (
 	faultNotRunning     = 70
 )
 
+// errNoAnswer means that a connection has broken off: there are many errors for that, depending on when.
+var errNoAnswer = errors.New("no answer")
+
 // stateStopping is the state of a program that has been told to end and has not done so (supervisor/states.py).
 const stateStopping = 40
 
@@ -45,16 +48,13 @@ type Client struct {
 	http *http.Client
 }
 
-// New returns a client for the socket at path. Close it.
+// New returns a client for the socket at path. Each call has a connection of its own, so there is nothing to close.
 func New(path string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}
-	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial}}}
+	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
-
-// Close lets go of the connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Restart ends the program called name with its process group, waits until it is gone, and starts it anew. When it returns
 // without an error, what runs under that name was started after the call. It does not wait for the program to do anything.
@@ -105,8 +105,8 @@ func (c *Client) call(ctx context.Context, method, name string, flags ...bool) (
 	switch {
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
 		err = errors.Join(ErrAbsent, err)
-	case isFault(err, faultShutdown), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case ctx.Err() != nil: // that is why
+	case isFault(err, faultShutdown), errors.Is(err, errNoAnswer):
 		err = errors.Join(ErrEnding, err)
 	}
 	return "", fmt.Errorf("supervisor: %s %s: %w", method, name, err)
@@ -120,7 +120,7 @@ func (c *Client) post(ctx context.Context, body []byte) (result value, err error
 	request.Header.Set("Content-Type", "text/xml")
 	response, err := c.http.Do(request)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
 	defer func() { err = errors.Join(err, response.Body.Close()) }()
 	if response.StatusCode != http.StatusOK {
@@ -128,7 +128,7 @@ func (c *Client) post(ctx context.Context, body []byte) (result value, err error
 	}
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
 	return decode(answer)
 }

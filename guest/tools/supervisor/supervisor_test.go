@@ -43,13 +43,6 @@ func socketPath(t *testing.T) string {
 	return filepath.Join(dir, "s")
 }
 
-func client(t *testing.T, path string) *Client {
-	t.Helper()
-	c := New(path)
-	t.Cleanup(c.Close)
-	return c
-}
-
 func TestRestart(t *testing.T) {
 	for name, test := range map[string]struct {
 		state int
@@ -62,7 +55,7 @@ func TestRestart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, path := serve(t)
 			s.Set(app, test.state)
-			if err := client(t, path).Restart(t.Context(), app); err != nil {
+			if err := New(path).Restart(t.Context(), app); err != nil {
 				t.Fatal(err)
 			}
 			if calls := s.Calls(app); !slices.Equal(calls, test.calls) || s.State(app) != containertest.Running {
@@ -75,7 +68,7 @@ func TestRestart(t *testing.T) {
 // Whoever has told the program to end may have been killed. A start would do nothing yet, and supervisord would not say so.
 func TestRestartOfWhatIsBeingStopped(t *testing.T) {
 	s, path := serve(t)
-	c := client(t, path)
+	c := New(path)
 	ending, end := make(chan struct{}), make(chan struct{})
 	s.OnStop = func(string) {
 		close(ending)
@@ -90,7 +83,7 @@ func TestRestartOfWhatIsBeingStopped(t *testing.T) {
 		t.Fatalf("the first: %v", err)
 	}
 	again := make(chan error, 1)
-	second := client(t, path)
+	second := New(path)
 	go func() { again <- second.Restart(t.Context(), app) }()
 	for !slices.Contains(s.Calls(app), "getProcessInfo") {
 		select {
@@ -113,7 +106,7 @@ func TestRestartGivesUp(t *testing.T) {
 	s.Set(app, containertest.Stopping)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := client(t, path).Restart(ctx, app); !errors.Is(err, context.DeadlineExceeded) {
+	if err := New(path).Restart(ctx, app); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -122,7 +115,7 @@ func TestRestartGivesUp(t *testing.T) {
 func TestStartedMeanwhile(t *testing.T) {
 	path := socketPath(t)
 	script(t, path, says(yes), says(fault(containertest.AlreadyStarted)))
-	if err := client(t, path).Restart(t.Context(), app); err != nil {
+	if err := New(path).Restart(t.Context(), app); err != nil {
 		t.Error(err)
 	}
 }
@@ -137,6 +130,7 @@ func TestErrors(t *testing.T) {
 		"shutting down":    {[]answer{says(fault(containertest.ShutdownState))}, ErrEnding, "fault 6"},
 		"then it is":       {[]answer{says(yes), says(fault(containertest.ShutdownState))}, ErrEnding, "fault 6"},
 		"breaks off":       {[]answer{breakOff}, ErrEnding, "EOF"},
+		"in the answer":    {[]answer{halfAnAnswer}, ErrEnding, "EOF"},
 		"no such program":  {[]answer{says(fault(containertest.BadName))}, nil, "fault 10: text"},
 		"another server":   {[]answer{http.NotFound}, nil, "404"},
 		"another language": {[]answer{says("{}")}, errAnswer, "not an XML-RPC answer"},
@@ -151,7 +145,7 @@ func TestErrors(t *testing.T) {
 			} else {
 				script(t, path, test.answers...)
 			}
-			err := client(t, path).Restart(t.Context(), app)
+			err := New(path).Restart(t.Context(), app)
 			if err == nil || !strings.Contains(err.Error(), test.text) || !strings.Contains(err.Error(), app) {
 				t.Fatalf("err = %v, want %q and the name of the program", err, test.text)
 			}
@@ -162,7 +156,7 @@ func TestErrors(t *testing.T) {
 			}
 		})
 	}
-	if err := client(t, socketPath(t)).Restart(t.Context(), app); !errors.Is(err, ErrAbsent) {
+	if err := New(socketPath(t)).Restart(t.Context(), app); !errors.Is(err, ErrAbsent) {
 		t.Errorf("without a socket: %v, want ErrAbsent", err)
 	}
 }
@@ -174,6 +168,11 @@ func says(body string) answer {
 }
 
 func breakOff(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+
+func halfAnAnswer(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", "200")
+	fmt.Fprint(w, head)
+}
 
 func fault(code int) string {
 	return fmt.Sprintf("%s<member><name>faultCode</name><value><int>%d</int></value></member>"+
