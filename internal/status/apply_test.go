@@ -162,3 +162,12 @@ func TestStatusAsJSON(t *testing.T) {
 		t.Errorf("got %s\nwant %s", b, want)
 	}
 }
+
+// A VM that is taken over has been ready all the time.
+func TestUptimeOutlivesASupervisor(t *testing.T) {
+	e := ready(status.HowAdopt)
+	e.Adopted = t0.Add(-time.Hour)
+	if s := story(state("preparing"), state("adopting"), probing(), e); !s.ReadyAt.Equal(e.Adopted) {
+		t.Errorf("ready at %v, want %v", s.ReadyAt, e.Adopted)
+	}
+}
