@@ -54,7 +54,10 @@ func TestExplain(t *testing.T) {
 			p.tree.Tell(&messages.StartInstance{Instance: "default"})
 			p.until("cold-booting")
 			time.Sleep(5 * time.Second)
-			p.world.last().hangUp()
+			m := p.world.last()
+			m.mu.Lock()
+			m.hangUp()
+			m.mu.Unlock()
 			p.until("ready")
 		}},
 	} {

@@ -22,8 +22,8 @@ import (
 	"github.com/stackemu/stackemu/internal/snapshot"
 	"github.com/stackemu/stackemu/messages"
 	"github.com/stackemu/stackemu/qemu"
-	"github.com/stackemu/stackemu/qemu/qga"
 	"github.com/stackemu/stackemu/qemu/qemutest"
+	"github.com/stackemu/stackemu/qemu/qga"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

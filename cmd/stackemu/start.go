@@ -269,10 +269,7 @@ var (
 // heal restarts an instance that does not recover.
 func (s *starter) heal(ctx context.Context) error {
 	s.healed = true
-	if err := s.client.Stop(ctx, false); err != nil && !errors.Is(err, control.ErrNoSupervisor) {
-		return s.path(err)
-	}
-	err := s.client.Events(ctx, s.now.Seq, func(status.Event) error { return nil })
+	err := s.client.StopAndFollow(ctx, s.now.Seq, false, func(status.Event) error { return nil })
 	if err != nil && !errors.Is(err, control.ErrNoSupervisor) && !errors.Is(err, control.ErrCutOff) {
 		return s.path(err)
 	}

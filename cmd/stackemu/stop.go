@@ -203,10 +203,7 @@ func awaitEnd(ctx context.Context, ids []qemu.Identity) error {
 
 // askToStop returns the last event of the run. A supervisor that is gone in between leaves an empty one.
 func askToStop(ctx context.Context, client *control.Client, now status.Status, kill bool) (end status.Event, err error) {
-	if err := client.Stop(ctx, kill); err != nil && !errors.Is(err, control.ErrNoSupervisor) {
-		return end, err
-	}
-	err = client.Events(ctx, now.Seq, func(e status.Event) error {
+	err = client.StopAndFollow(ctx, now.Seq, kill, func(e status.Event) error {
 		end = e
 		return nil
 	})

@@ -14,12 +14,12 @@ import (
 )
 
 func TestRedact(t *testing.T) {
-	r := NewRedactor("/home/ada", "hunter2hunter2", "hunter2", "a")
+	r := NewRedactor("/srv/ada", "hunter2hunter2", "hunter2", "a")
 	hex := strings.Repeat("0123456789abcdef", 4)
 	for text, want := range map[string]string{
 		"nothing to hide, a word":                                                "nothing to hide, a word",
 		"the key hunter2hunter2 and hunter2.":                                    "the key [redacted] and [redacted].",
-		"/home/ada/.stack/emulator":                                              "~/.stack/emulator",
+		"/srv/ada/.stack/emulator":                                               "~/.stack/emulator",
 		"key " + hex + ", done":                                                  "key [redacted], done",
 		`{"digest":"sha256:` + hex + `"}`:                                        `{"digest":"sha256:` + hex + `"}`,
 		"pck_abcdefgh12345678 ssk_abcdefgh12345678":                              "[redacted] [redacted]",
@@ -43,7 +43,7 @@ func FuzzRedact(f *testing.F) {
 	f.Add([]byte(`{"secret":"`), []byte(`"}`))
 	f.Fuzz(func(t *testing.T, before, after []byte) {
 		const secret = "Tr0ub4dor&3-Tr0ub4dor&3"
-		out := NewRedactor("/home/ada", secret).Redact(append(append(before, secret...), after...))
+		out := NewRedactor("/srv/ada", secret).Redact(append(append(before, secret...), after...))
 		if bytes.Contains(out, []byte(secret)) {
 			t.Errorf("got %q", out)
 		}

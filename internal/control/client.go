@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -77,6 +78,46 @@ func (c *Client) Stop(ctx context.Context, kill bool) error {
 	return err
 }
 
+// StopAndFollow begins a stop and calls f for every event after the one with the number after, as [Client.Events] does. It
+// listens before it asks, so that the last word is heard, however fast the end is. Of a supervisor of another version it
+// cannot hear anything, and returns a [*VersionError] once that is gone.
+func (c *Client) StopAndFollow(ctx context.Context, after uint64, kill bool, f func(status.Event) error) error {
+	response, err := c.openEvents(ctx, after)
+	if err != nil {
+		var other *VersionError
+		if !errors.As(err, &other) {
+			return err
+		}
+		if err := c.Stop(ctx, kill); err != nil {
+			return err
+		}
+		return errors.Join(other, c.gone(ctx))
+	}
+	defer response.Body.Close()
+	if err := c.Stop(ctx, kill); err != nil && !errors.Is(err, ErrNoSupervisor) {
+		return err
+	}
+	return readEvents(response.Body, f)
+}
+
+// gonePoll is how often it is asked whether a supervisor is gone that cannot tell.
+const gonePoll = 50 * time.Millisecond
+
+func (c *Client) gone(ctx context.Context) error {
+	tick := time.NewTicker(gonePoll)
+	defer tick.Stop()
+	for {
+		if _, err := c.PID(ctx); errors.Is(err, ErrNoSupervisor) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // Exec runs a program in the guest and waits for its end. When ctx is done before, the program goes on.
 func (c *Client) Exec(ctx context.Context, r ExecRequest) (ExecResult, error) {
 	if err := r.check(); err != nil {
@@ -94,15 +135,25 @@ func (c *Client) Exec(ctx context.Context, r ExecRequest) (ExecResult, error) {
 // Events calls f for the events after the one with the number after, as they come. It returns nil when the instance has
 // ended (the last event was a [status.Ended]), f's error, or what broke the connection.
 func (c *Client) Events(ctx context.Context, after uint64, f func(status.Event) error) error {
-	response, err := c.do(ctx, http.MethodGet, "/v1/events?after="+strconv.FormatUint(after, 10), nil)
+	response, err := c.openEvents(ctx, after)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return read(response, nil)
-	}
 	return readEvents(response.Body, f)
+}
+
+// openEvents returns when the supervisor has begun to answer.
+func (c *Client) openEvents(ctx context.Context, after uint64) (*http.Response, error) {
+	response, err := c.do(ctx, http.MethodGet, "/v1/events?after="+strconv.FormatUint(after, 10), nil)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		defer response.Body.Close()
+		return nil, read(response, nil)
+	}
+	return response, nil
 }
 
 // ErrCutOff says that the supervisor was gone before it had told its last word.
@@ -165,7 +216,7 @@ func (c *Client) do(ctx context.Context, method, path string, body any) (*http.R
 		return nil, ErrStranger
 	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case err != nil && hungUp(err):
 		return nil, ErrNoSupervisor // it went away while we came
 	case err != nil:
 		return nil, fmt.Errorf("control: %w", err)
@@ -175,6 +226,13 @@ func (c *Client) do(ctx context.Context, method, path string, body any) (*http.R
 		return nil, &VersionError{Theirs: theirs, Program: response.Header.Get(programHeader)}
 	}
 	return response, nil
+}
+
+// hungUp tells whether the other end has closed the connection before it answered. One of these errors of net/http has no
+// name but its words.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		strings.Contains(err.Error(), "server closed idle connection")
 }
 
 // read decodes an answer, or the error in its place.

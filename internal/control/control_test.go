@@ -152,6 +152,28 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// The last word is heard, however fast the end is.
+func TestStopAndFollow(t *testing.T) {
+	f := newFake()
+	f.Publish(state("ready"))
+	v, c := served(t, socketIn(t), f)
+	ended := make(chan error, 1)
+	go func() {
+		<-f.stops
+		err := v.Hide()
+		f.Publish(status.Event{Kind: status.Ended, State: status.Stopped, Cause: "cut off"})
+		ended <- err
+	}()
+	var last status.Event
+	err := c.StopAndFollow(t.Context(), 1, true, func(e status.Event) error { last = e; return nil })
+	if err != nil || last.Cause != "cut off" || <-ended != nil {
+		t.Errorf("got %+v, %v", last, err)
+	}
+	if err := c.StopAndFollow(t.Context(), 0, true, nil); !errors.Is(err, ErrNoSupervisor) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestExec(t *testing.T) {
 	f := newFake()
 	_, c := served(t, socketIn(t), f)
@@ -304,6 +326,23 @@ func TestOtherVersions(t *testing.T) {
 	if err := c.Stop(t.Context(), false); err != nil || !stopped {
 		t.Errorf("any version can be stopped: %v", err)
 	}
+	var other *VersionError
+	stopping := make(chan error, 1)
+	go func() { stopping <- c.StopAndFollow(t.Context(), 0, false, nil) }()
+	select {
+	case err := <-stopping:
+		t.Errorf("it is still there: %v", err)
+	case <-time.After(2 * gonePoll):
+	}
+	l.Close()
+	if err := <-stopping; !errors.As(err, &other) {
+		t.Errorf("got %v", err)
+	}
+	if l, f, err = qemu.Listen(path); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	go server.Serve(l)
 	theirs = ""
 	if err := c.Stop(t.Context(), false); err == nil || !strings.Contains(err.Error(), "does not speak") {
 		t.Errorf("got %v", err)
