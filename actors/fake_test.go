@@ -155,8 +155,7 @@ type fakeMachine struct {
 	closed chan struct{} // the monitor's end, after its last event
 	open   bool          // the guest's agent has opened its port
 	hung   bool          // does not negotiate any more
-	paused bool
-	asks   int // for a refresh
+	asks   int           // for a refresh
 }
 
 func (m *fakeMachine) choose(choice Choice) {

@@ -139,7 +139,7 @@ func search(ctx context.Context, snapshots *snapshot.Store, want *messages.WantS
 		if err == nil {
 			return &found{held: held}
 		}
-		f.broken, f.why = reason(err)
+		f.why, f.broken = reason(err)
 	}
 	if !want.MayCapture {
 		f.err = errors.New(f.why)
@@ -150,16 +150,16 @@ func search(ctx context.Context, snapshots *snapshot.Store, want *messages.WantS
 }
 
 // reason says in a few words why there is no snapshot, and what was broken about one, if one was.
-func reason(err error) (broken error, why string) {
+func reason(err error) (why string, broken error) {
 	var damaged *snapshot.DamagedError
 	if errors.As(err, &damaged) {
-		return fmt.Errorf("set aside a damaged snapshot: %w", err), "the former one was damaged"
+		return "the former one was damaged", fmt.Errorf("set aside a damaged snapshot: %w", err)
 	}
 	var none *snapshot.NoneError
 	if errors.As(err, &none) {
-		return nil, none.Why
+		return none.Why, nil
 	}
-	return fmt.Errorf("snapshot: %w", err), err.Error()
+	return err.Error(), fmt.Errorf("snapshot: %w", err)
 }
 
 func (s *store) found(c actor.Context, f *found) {

@@ -10,22 +10,22 @@ import (
 	"github.com/stackemu/stackemu/internal/snapshot"
 )
 
-var cause = errors.New("no sign of life")
+var errSilent = errors.New("no sign of life")
 
 func TestSetAside(t *testing.T) {
 	dir := t.TempDir()
 	s := snapshot.Open(dir)
 	publish(t, s, parts)
 	sn := find(t, s, parts)
-	path, err := s.SetAside(sn, cause)
+	path, err := s.SetAside(sn, errSilent)
 	check(t, err)
 	if got := names(t, dir); len(got) != 1 || filepath.Join(dir, got[0]) != path || sn.Dir != path {
 		t.Errorf("left are %q, set aside to %q, held in %q", got, path, sn.Dir)
 	}
-	if text, err := os.ReadFile(filepath.Join(path, "cause")); string(text) != cause.Error()+"\n" {
+	if text, err := os.ReadFile(filepath.Join(path, "cause")); string(text) != errSilent.Error()+"\n" {
 		t.Errorf("the cause is %q, %v", text, err)
 	}
-	if again, err := s.SetAside(sn, cause); err != nil || again != "" {
+	if again, err := s.SetAside(sn, errSilent); err != nil || again != "" {
 		t.Errorf("again: %q, %v", again, err)
 	}
 	wantNone(t, s, parts, "")
@@ -40,7 +40,7 @@ func TestSetAsideOfTheHeld(t *testing.T) {
 	check(t, err)
 	other, err := s.Find(parts)
 	check(t, err)
-	path, err := s.SetAside(sn, cause)
+	path, err := s.SetAside(sn, errSilent)
 	check(t, errors.Join(err, sn.Close()))
 	if path != other.Dir || filepath.Base(path) != parts.Key()+".1" {
 		t.Errorf("set aside to %q, held in %q", path, other.Dir)
@@ -77,11 +77,11 @@ func TestSetAsideOfTheReplaced(t *testing.T) {
 	r := must(t)(s.Replace(within(t), parts, nil))
 	fill(t, r.Files(), parts)
 	finish(t, r)
-	if path, err := s.SetAside(old, cause); err != nil || path != "" {
+	if path, err := s.SetAside(old, errSilent); err != nil || path != "" {
 		t.Errorf("got %q, %v", path, err)
 	}
 	for range 3 {
-		if _, err := s.Strike(old, cause); err != nil {
+		if _, err := s.Strike(old, errSilent); err != nil {
 			t.Error(err)
 		}
 	}
@@ -96,7 +96,7 @@ func TestFewBrokenOnesAreKept(t *testing.T) {
 		publish(t, s, parts)
 		sn, err := s.Find(parts)
 		check(t, err)
-		path, err := s.SetAside(sn, cause)
+		path, err := s.SetAside(sn, errSilent)
 		check(t, err)
 		closeIt(t, sn)
 		paths = append(paths, filepath.Base(path))
@@ -114,7 +114,7 @@ func TestThreeStrikes(t *testing.T) {
 	sn := find(t, s, parts)
 	strike := func(want bool) {
 		t.Helper()
-		if retired, err := s.Strike(sn, cause); err != nil || retired != want {
+		if retired, err := s.Strike(sn, errSilent); err != nil || retired != want {
 			t.Fatalf("got %v, %v, want %v", retired, err, want)
 		}
 	}

@@ -48,7 +48,7 @@ func TestRemove(t *testing.T) {
 	wantNone(t, s, parts, "format mapped-ram -> lazy")
 	sn, err := s.Find(mapped)
 	check(t, err)
-	aside, err := s.SetAside(sn, cause)
+	aside, err := s.SetAside(sn, errSilent)
 	check(t, errors.Join(err, sn.Close()))
 	check(t, s.Remove(filepath.Base(aside)))
 	if got := names(t, dir); got != nil {
@@ -136,7 +136,7 @@ func messUp(t *testing.T, s *snapshot.Store, dir string) {
 	publish(t, s, parts)
 	sn, err := s.Find(parts)
 	check(t, err)
-	_, err = s.SetAside(sn, cause)
+	_, err = s.SetAside(sn, errSilent)
 	check(t, err)
 	closeIt(t, sn)
 	publish(t, s, parts)

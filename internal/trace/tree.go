@@ -67,8 +67,13 @@ func (s *Start) tree(f Filter, all bool) [][]*node {
 		if !all && s.run.noise(rec) || !f.fits(rec) {
 			continue
 		}
-		n := &node{rec: rec, stage: s.stage(rec), count: 1, took: rec.Duration()}
-		nodes[rec] = n
+		nodes[rec] = &node{rec: rec, stage: s.stage(rec), count: 1, took: rec.Duration()}
+	}
+	for _, rec := range s.Records {
+		n := nodes[rec]
+		if n == nil {
+			continue
+		}
 		if above := s.above(rec, nodes); above != nil && above.stage == n.stage {
 			above.children = append(above.children, n)
 		} else {
@@ -100,6 +105,9 @@ func (s *Start) stageName(n int) string {
 // above is the node that a record hangs below: the nearest cause that is shown. A message that comes again and again, each time
 // caused by the one before, hangs beside that.
 func (s *Start) above(rec *Record, nodes map[*Record]*node) *node {
+	if result := s.resultOf(rec); nodes[result] != nil {
+		return nodes[result]
+	}
 	cause := s.run.cause(rec)
 	for back, steps := cause, 0; back != nil && steps < 4; back, steps = s.run.cause(back), steps+1 {
 		if alike(back, rec) {
@@ -110,6 +118,21 @@ func (s *Start) above(rec *Record, nodes map[*Record]*node) *node {
 	for ; cause != nil; cause = s.run.cause(cause) {
 		if n := nodes[cause]; n != nil && !alike(cause, rec) {
 			return n
+		}
+	}
+	return nil
+}
+
+// resultOf is the result of the work that has waited for something outside; nil for all other records, and for work that told
+// nothing.
+func (s *Start) resultOf(rec *Record) *Record {
+	cause := s.run.cause(rec)
+	if rec.Kind != kindExternal || cause == nil {
+		return nil
+	}
+	for _, other := range s.run.effects(cause) {
+		if other.Off == offWork && other.To == rec.From && other.Seq > rec.Seq {
+			return other
 		}
 	}
 	return nil
@@ -147,8 +170,10 @@ var library = map[string]bool{"Started": true, "Stopping": true, "Stopped": true
 func (run *Run) noise(r *Record) bool {
 	switch {
 	case r.Failure != "" || r.Next != "" || r.Kind == kindFailure || r.Kind == kindDeadLetter:
-		return r.Type == "probed" && r.Failure != "" && len(run.shown(r)) == 0
+		return false
 	case library[r.Type], r.Type == "probeDue", strings.HasPrefix(short(r.To), "_observer"):
+		return true
+	case r.Type == "ServiceChanged" && !r.flag("healthy"):
 		return true
 	case r.To == "fleet":
 		return r.Type != "Notice" && r.Type != "StartInstance"
