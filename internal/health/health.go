@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -78,6 +79,10 @@ func inWords(err error) error {
 	var request *url.Error
 	if errors.As(err, &request) {
 		err = request.Err
+	}
+	var op *net.OpError
+	if errors.As(err, &op) { // its text has our port, which is another one each time: the same illness would be news again
+		err = op.Err
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
