@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -41,6 +42,8 @@ type fakeWorld struct {
 	refuse              error         // QEMU ends with it at once
 	bootFor             time.Duration // until the guest's agent and services answer
 	agentLeaves         bool          // its port is closed before the guest is asked to shut down
+	opensLate           bool          // the agent's port opens just when it is asked for
+	mute                atomic.Int32  // syncs that the agent does not answer
 	agentIgnores        bool          // guest-shutdown is accepted, and nothing happens
 	acpiIgnores         bool          // so is the power button
 	quitHangs           bool          // QMP does not answer a quit
@@ -268,8 +271,13 @@ type fakeMonitor struct {
 func (f *fakeMonitor) Version() string { return "10.0.2" }
 func (f *fakeMonitor) AgentOpen(context.Context) (bool, error) {
 	f.m.mu.Lock()
-	defer f.m.mu.Unlock()
-	return f.m.open, nil
+	open := f.m.open
+	f.m.mu.Unlock()
+	if f.m.world.opensLate && !open { // while the answer is on its way
+		f.m.openAgent()
+		time.Sleep(20 * time.Millisecond)
+	}
+	return open, nil
 }
 func (f *fakeMonitor) Done() <-chan struct{} { return f.closed }
 func (f *fakeMonitor) Err() error            { return errors.New("qmp: connection closed") }
@@ -338,7 +346,12 @@ func (m *fakeMachine) dialAgent(context.Context) (AgentConn, error) { return fak
 
 type fakeAgent struct{ m *fakeMachine }
 
-func (f fakeAgent) Sync(context.Context) error  { return nil }
+func (f fakeAgent) Sync(context.Context) error {
+	if f.m.world.mute.Add(-1) >= 0 {
+		return errors.New("qga: no answer")
+	}
+	return nil
+}
 func (f fakeAgent) Close() error                { return nil }
 func (f fakeAgent) Quiet(context.Context) error { return nil }
 func (f fakeAgent) Refresh(context.Context) (guestapi.Result, error) {

@@ -163,6 +163,9 @@ func (e *emulator) succeed(c actor.Context, m *successorDue) {
 		return
 	}
 	e.spawn(c, m.child)
+	if e.agent.is(m.child.pid) && e.agentOpen {
+		e.agent.Tell(c, &messages.AgentPort{Open: true}) // its predecessor has heard it
+	}
 }
 
 // machineExited and monitorLost both end in settle: the exit says that QEMU is gone, and what the monitor told before its

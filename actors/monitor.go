@@ -23,6 +23,8 @@ type monitor struct {
 	emulator Ref[messages.Emulator]
 	dial     func(ctx context.Context, onEvent func(qmp.Event)) (MonitorConn, error)
 	conn     MonitorConn // nil until negotiated
+
+	agentPort *bool // the last news of the guest agent's port; nil before any
 }
 
 const (
@@ -73,9 +75,7 @@ func (a *monitor) Receive(c actor.Context) {
 	case *negotiated:
 		a.negotiated(c, m)
 	case *happened:
-		if told := translate(m.event); told != nil {
-			a.emulator.Tell(c, told)
-		}
+		a.happened(c, m.event)
 	case *hungUp:
 		a.emulator.Tell(c, &messages.MonitorLost{Cause: messages.Cause{Err: m.err}})
 	case *messages.LoadState:
@@ -122,13 +122,27 @@ func (a *monitor) negotiate(c actor.Context) {
 	})
 }
 
+func (a *monitor) happened(c actor.Context, event qmp.Event) {
+	told := translate(event)
+	if told == nil {
+		return
+	}
+	if port, ok := told.(*messages.AgentPort); ok {
+		a.agentPort = &port.Open // an answer that is still on its way is older, or says the same
+	}
+	a.emulator.Tell(c, told)
+}
+
 func (a *monitor) negotiated(c actor.Context, m *negotiated) {
 	if m.err != nil {
 		fail(c, fmt.Errorf("monitor: %w", m.err))
 		return
 	}
 	a.conn = m.conn
-	a.emulator.Tell(c, &messages.MonitorReady{Version: m.conn.Version(), Agent: m.agent})
+	if a.agentPort == nil {
+		a.agentPort = &m.agent
+	}
+	a.emulator.Tell(c, &messages.MonitorReady{Version: m.conn.Version(), Agent: *a.agentPort})
 	conn := m.conn
 	a.await(c, func(ctx context.Context) any {
 		select {

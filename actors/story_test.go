@@ -388,3 +388,27 @@ func TestPanickingProber(t *testing.T) {
 		}
 	})
 }
+
+// News of the agent's port that overtakes an older answer counts, and an agent's successor knows what its predecessor had heard.
+func TestAgentIsFound(t *testing.T) {
+	silent := &fakeWorld{}
+	silent.mute.Store(2)
+	for name, c := range map[string]struct {
+		world *fakeWorld
+		until string
+	}{
+		"its port opens while it is asked for": {&fakeWorld{opensLate: true, bootFor: 20 * time.Second}, "probing"},
+		"its first answers are lost":           {silent, "ready"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stage(t, c.world, func(p *play) {
+				began := time.Now()
+				p.tree.Tell(&messages.StartInstance{Instance: "default"})
+				p.until(c.until) // it has been refreshed by then
+				if took := time.Since(began); took > 5*time.Second {
+					t.Errorf("%s after %v", c.until, took)
+				}
+			})
+		})
+	}
+}

@@ -38,8 +38,10 @@ func TestFakeConversation(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	if open, err := q.FrontendOpen(within(t, patience), qemu.AgentChardev); err != nil || !open {
-		t.Errorf("agent's port: %v, %v", open, err)
+	for open, ctx := false, within(t, patience); !open; { // a guest takes its time
+		if open, err = q.FrontendOpen(ctx, qemu.AgentChardev); err != nil {
+			t.Fatalf("agent's port: %v", err)
+		}
 	}
 	g, err := qga.Dial(within(t, patience), v.Agent)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 // too.
 func commands() []*cli.Command {
 	all := []*cli.Command{
-		upCommand(), inJSON(startCommand()), inJSON(stopCommand()), inJSON(restartCommand()), inJSON(statusCommand()), inJSON(lsCommand()),
-		attachCommand(), logsCommand(), execCommand(), shellCommand(), envCommand(), openCommand(), resetCommand(),
+		upCommand(), inJSON(withConfigFile(startCommand())), inJSON(stopCommand()), inJSON(restartCommand()), inJSON(statusCommand()), inJSON(lsCommand()),
+		attachCommand(), logsCommand(), execCommand(), shellCommand(), runCommand(), envCommand(), openCommand(), resetCommand(),
 		pullCommand(), inJSON(listReleasesCommand()), captureCommand(), snapshotCommand(), imageCommand(), benchCommand(), traceCommand(), bugReportCommand(),
 		inJSON(versionCommand()), completionCommand(), superviseCommand(),
 	}

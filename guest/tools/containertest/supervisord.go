@@ -56,7 +56,15 @@ func (s *Supervisord) Listen(t *testing.T, socket string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.server = &http.Server{Handler: s}
+	var connections sync.WaitGroup // Close breaks them off, and does not wait for what they are in the middle of
+	s.server = &http.Server{Handler: s, ConnState: func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			connections.Add(1)
+		case http.StateClosed:
+			connections.Done()
+		}
+	}}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -65,6 +73,7 @@ func (s *Supervisord) Listen(t *testing.T, socket string) {
 	t.Cleanup(func() {
 		s.Close()
 		<-served
+		connections.Wait()
 		s.starting.Wait()
 	})
 }
