@@ -342,9 +342,14 @@ func (f *fakeMonitor) Quit(ctx context.Context) error {
 	return nil
 }
 
-func (m *fakeMachine) dialAgent(context.Context) (AgentConn, error) { return fakeAgent{m}, nil }
+func (m *fakeMachine) dialAgent(context.Context) (AgentConn, error) {
+	return fakeAgent{m, make(chan struct{})}, nil
+}
 
-type fakeAgent struct{ m *fakeMachine }
+type fakeAgent struct {
+	m      *fakeMachine
+	closed chan struct{}
+}
 
 func (f fakeAgent) Sync(context.Context) error {
 	if f.m.world.mute.Add(-1) >= 0 {
@@ -352,10 +357,17 @@ func (f fakeAgent) Sync(context.Context) error {
 	}
 	return nil
 }
-func (f fakeAgent) Close() error                { return nil }
+func (f fakeAgent) Close() error                { close(f.closed); return nil }
 func (f fakeAgent) Quiet(context.Context) error { return nil }
 func (f fakeAgent) Refresh(context.Context) (guestapi.Result, error) {
 	f.m.asks++
+	if f.m.world.opensLate {
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-f.closed:
+			return guestapi.Result{}, errors.New("qga: connection closed")
+		}
+	}
 	if f.m.world.refreshErr != nil {
 		if err := f.m.world.refreshErr(f.m.asks); err != nil {
 			return guestapi.Result{}, err
