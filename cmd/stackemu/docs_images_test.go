@@ -12,9 +12,9 @@ import (
 	"github.com/stackemu/stackemu/qemu/qemutest"
 )
 
-// Every command of docs/pull.md works.
+// Every command of docs/images.md works.
 func TestCommandsOfTheDocument(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "pull.md"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "images.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
