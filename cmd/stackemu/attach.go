@@ -12,7 +12,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/control"
 	"github.com/stackemu/stackemu/internal/status"
 	"github.com/stackemu/stackemu/internal/view"
@@ -31,21 +30,13 @@ func attachCommand() *cli.Command {
 }
 
 func attach(c *cli.Context) error {
-	name, err := oneName(c)
+	_, files, err := oneInstance(c)
 	if err != nil {
 		return err
 	}
-	conf, err := config.FromEnv(os.LookupEnv)
-	if err != nil {
-		return &usage{err}
-	}
-	files, err := conf.Folders().Instance(name)
-	if err != nil {
-		return &usage{err}
-	}
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	show, done := followers(c.Bool("json"), name, files.SerialLog)
+	show, done := followers(c.Bool("json"), files.Name, files.SerialLog)
 	defer done()
 	var last status.Event
 	err = control.NewClient(files.ControlSock).Events(ctx, 0, func(e status.Event) error {
@@ -55,12 +46,12 @@ func attach(c *cli.Context) error {
 	switch {
 	case ctx.Err() != nil:
 		done()
-		fmt.Fprintf(os.Stderr, "detached; %s goes on\n", name)
+		fmt.Fprintf(os.Stderr, "detached; %s goes on\n", files.Name)
 		return nil
 	case errors.Is(err, context.Canceled):
 		return nil
 	case err != nil:
-		return fmt.Errorf("%s: attach: %w", name, notRunningHint(err))
+		return fmt.Errorf("%s: attach: %w", files.Name, notRunningHint(err))
 	case last.Cause != "":
 		return errors.New(last.Cause)
 	}

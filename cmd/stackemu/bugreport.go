@@ -42,27 +42,19 @@ func bugReportCommand() *cli.Command {
 }
 
 func bugReport(c *cli.Context) error {
-	name, err := oneName(c)
+	conf, files, err := oneInstance(c)
 	if err != nil {
 		return err
 	}
-	conf, err := config.FromEnv(os.LookupEnv)
-	if err != nil {
-		return &usage{err}
-	}
-	files, err := conf.Folders().Instance(name)
-	if err != nil {
-		return &usage{err}
-	}
 	now := time.Now()
-	base := fmt.Sprintf("stackemu-%s-%s", name, now.Format("20060102-150405"))
+	base := fmt.Sprintf("stackemu-%s-%s", files.Name, now.Format("20060102-150405"))
 	output := c.String("output")
 	if output == "" {
 		output = base + ".tar.gz"
 	}
 	r := &bugPack{Context: c.Context, conf: conf, files: files, now: now, base: base}
 	if err := r.write(output); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", files.Name, err)
 	}
 	fmt.Printf("wrote %s: look through it before you show it to anybody\n", output)
 	return nil

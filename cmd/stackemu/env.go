@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/control"
 	"github.com/stackemu/stackemu/internal/envtext"
 	"github.com/stackemu/stackemu/internal/home"
@@ -33,17 +32,9 @@ func envCommand() *cli.Command {
 }
 
 func env(c *cli.Context) error {
-	name, err := oneName(c)
+	_, files, err := oneInstance(c)
 	if err != nil {
 		return err
-	}
-	conf, err := config.FromEnv(os.LookupEnv)
-	if err != nil {
-		return &usage{err}
-	}
-	files, err := conf.Folders().Instance(name)
-	if err != nil {
-		return &usage{err}
 	}
 	write, ok := envtext.Formats[c.String("format")]
 	if !ok {
@@ -55,11 +46,11 @@ func env(c *cli.Context) error {
 	}
 	s, err := control.NewClient(files.ControlSock).Status(c.Context)
 	if err != nil {
-		return fmt.Errorf("%s: env: %w", name, notRunningHint(err))
+		return fmt.Errorf("%s: env: %w", files.Name, notRunningHint(err))
 	}
 	vars, err := variables(s, files)
 	if err != nil {
-		return fmt.Errorf("%s: env: %w", name, err)
+		return fmt.Errorf("%s: env: %w", files.Name, err)
 	}
 	for n := range vars {
 		vars[n].Name = prefix + vars[n].Name

@@ -13,7 +13,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/internal/tail"
 )
@@ -55,17 +54,9 @@ func sourceNames() (names []string) {
 }
 
 func logs(c *cli.Context) error {
-	name, err := oneName(c)
+	_, files, err := oneInstance(c)
 	if err != nil {
 		return err
-	}
-	conf, err := config.FromEnv(os.LookupEnv)
-	if err != nil {
-		return &usage{err}
-	}
-	files, err := conf.Folders().Instance(name)
-	if err != nil {
-		return &usage{err}
 	}
 	source := c.String("source")
 	if source == "stack" {
@@ -84,11 +75,11 @@ func logs(c *cli.Context) error {
 		if source == "supervisor" {
 			hint = "; it is of instances in the background: --source messages tells of others"
 		}
-		return fmt.Errorf("%s: logs: there is no %s log yet (%s)%s", name, source, logSources[n].path(files), hint)
+		return fmt.Errorf("%s: logs: there is no %s log yet (%s)%s", files.Name, source, logSources[n].path(files), hint)
 	case errors.Is(err, syscall.EPIPE), errors.Is(err, context.Canceled): // the reader, or the user, has seen enough
 		return nil
 	case err != nil:
-		return fmt.Errorf("%s: logs: %w", name, err)
+		return fmt.Errorf("%s: logs: %w", files.Name, err)
 	}
 	return nil
 }

@@ -75,6 +75,23 @@ func oneName(c *cli.Context) (string, error) {
 	return names[0], nil
 }
 
+// oneInstance is where the one instance is that a command is about.
+func oneInstance(c *cli.Context) (config.Config, home.Instance, error) {
+	name, err := oneName(c)
+	if err != nil {
+		return config.Config{}, home.Instance{}, err
+	}
+	conf, err := config.FromEnv(os.LookupEnv)
+	if err != nil {
+		return config.Config{}, home.Instance{}, &usage{err}
+	}
+	files, err := conf.Folders().Instance(name)
+	if err != nil {
+		return config.Config{}, home.Instance{}, &usage{err}
+	}
+	return conf, files, nil
+}
+
 // runFlags are the flags of everything that starts instances.
 func runFlags() []cli.Flag {
 	return []cli.Flag{
