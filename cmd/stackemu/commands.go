@@ -13,7 +13,7 @@ func commands() []*cli.Command {
 	all := []*cli.Command{
 		upCommand(), inJSON(withConfigFile(startCommand())), inJSON(stopCommand()), inJSON(restartCommand()), inJSON(statusCommand()), inJSON(lsCommand()),
 		attachCommand(), logsCommand(), execCommand(), shellCommand(), runCommand(), envCommand(), openCommand(), resetCommand(),
-		pullCommand(), inJSON(listReleasesCommand()), captureCommand(), snapshotCommand(), imageCommand(), benchCommand(), traceCommand(), bugReportCommand(),
+		pullCommand(), inJSON(listReleasesCommand()), captureCommand(), snapshotCommand(), imageCommand(), benchCommand(), inJSON(doctorCommand()), traceCommand(), bugReportCommand(),
 		inJSON(versionCommand()), completionCommand(), superviseCommand(),
 	}
 	for _, c := range all {

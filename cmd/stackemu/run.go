@@ -98,7 +98,7 @@ func (e *errand) run(relay *relay, command *program) error {
 		vars, err = e.variables(relay.ctx)
 	}
 	if err == nil {
-		err = relay.run(command, environment(os.Environ(), vars))
+		err = relay.run(command, commandEnvironment(os.Environ(), vars))
 	}
 	if err != nil && relay.interrupted() != 0 { // before the command was there to be told
 		complain(fmt.Errorf("%s: run: %w", e.files.Name, errInterrupted))

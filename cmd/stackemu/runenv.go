@@ -27,9 +27,9 @@ type variable struct {
 	public bool // it has names for pages as well
 }
 
-// published marks what may be known to everybody. It is a list of what may, and not of what may not: a name that is new in
+// marked says which of them may be known to everybody. It is a list of what may, and not of what may not: a name that is new in
 // the product stays private until somebody has thought about it.
-func published(plain []envtext.Var) []variable {
+func marked(plain []envtext.Var) []variable {
 	all := make([]variable, len(plain))
 	for n, v := range plain {
 		all[n] = variable{v, slices.Contains(publicVariables, v.Name)}
@@ -37,8 +37,8 @@ func published(plain []envtext.Var) []variable {
 	return all
 }
 
-// environment is ours with those variables in it.
-func environment(ours []string, vars []variable) []string {
+// commandEnvironment is ours with those variables in it.
+func commandEnvironment(ours []string, vars []variable) []string {
 	env := slices.DeleteFunc(slices.Clone(ours), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		return slices.Contains(foreignSecrets, name)

@@ -41,12 +41,12 @@ func findProgram(words []string) (*program, error) {
 
 // notRun says why a program does not run, with the exit code that shells have for that.
 func notRun(name string, err error) error {
-	var path *fs.PathError
 	var execution *exec.Error
-	switch {
-	case errors.As(err, &execution):
+	if errors.As(err, &execution) {
 		err = execution.Err
-	case errors.As(err, &path):
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) {
 		err = path.Err
 	}
 	complain(fmt.Errorf("run: %s: %w", name, err))

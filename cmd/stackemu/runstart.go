@@ -60,13 +60,13 @@ func (e *errand) variables(ctx context.Context) ([]variable, error) {
 		return nil, fmt.Errorf("%s: run: %w", e.files.Name, err)
 	}
 	if e.configFile == "" {
-		return published(plain), nil
+		return marked(plain), nil
 	}
 	own, err := e.credentials(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return append(published(own.over(plain)), variable{Var: envtext.Var{Name: secretKeyVariable, Value: own.SecretServerKey}}), nil
+	return append(marked(own.over(plain)), variable{Var: envtext.Var{Name: secretKeyVariable, Value: own.SecretServerKey}}), nil
 }
 
 // credentials asks the backend for those of the config file's project.
