@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -137,8 +138,11 @@ func (b *Boot) DialAgent(ctx context.Context) (*qga.Client, error) {
 	return qga.Dial(ctx, b.files.AgentSock)
 }
 
-// Probe asks one service whether it is well.
+// Probe asks one service whether it is well, where it is now.
 func (b *Boot) Probe(ctx context.Context, s profile.Service) error {
+	if n := slices.IndexFunc(b.profile.Services, func(now profile.Service) bool { return now.Name == s.Name }); n >= 0 {
+		s = b.profile.Services[n]
+	}
 	return health.Probe(ctx, b.client, s.HealthURL(), s.Codes).Err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"runtime"
@@ -82,14 +83,23 @@ func (b *Boot) choosePorts(context.Context) error {
 func (b *Boot) anyPorts() error {
 	b.profile.Services = slices.Clone(b.profile.Services)
 	for n := range b.profile.Services {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		port, l, err := anyPort()
 		if err != nil {
-			return fmt.Errorf("a port for the health checks: %w", err)
+			return err
 		}
 		defer l.Close() // all of them at the end, so that no port is given twice
-		b.profile.Services[n].HostPort = l.Addr().(*net.TCPAddr).Port
+		b.profile.Services[n].HostPort = port
 	}
 	return nil
+}
+
+// anyPort is a port that nobody else has before the closer is closed.
+func anyPort() (int, io.Closer, error) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, nil, fmt.Errorf("a port for the health checks: %w", err)
+	}
+	return l.Addr().(*net.TCPAddr).Port, l, nil
 }
 
 // runtimeEnv is what this instance is on the host (docs/architecture.md, "The guest contract").

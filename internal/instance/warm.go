@@ -12,6 +12,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/stackemu/stackemu/internal/guestapi"
+	"github.com/stackemu/stackemu/internal/profile"
 	"github.com/stackemu/stackemu/internal/snapshot"
 	"github.com/stackemu/stackemu/qemu/qga"
 	"github.com/stackemu/stackemu/qemu/qmp"
@@ -48,13 +49,35 @@ func (b *Boot) OpenPorts(ctx context.Context, m *qmp.Conn) error {
 	if !b.fenced() {
 		return nil
 	}
-	for _, s := range b.Services() {
-		if err := m.AddForward(ctx, "net0", s.HostPort, s.GuestPort); err != nil {
+	for n := range b.profile.Services {
+		s := &b.profile.Services[n]
+		if err := b.forward(ctx, m, s); err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}
 	return nil
 }
+
+// forward lets a service's host port lead to the guest. The port of a capture was free when it was chosen; if it is not any
+// more, another one does as well.
+func (b *Boot) forward(ctx context.Context, m *qmp.Conn, s *profile.Service) error {
+	for tries := 1; ; tries++ {
+		err := m.AddForward(ctx, "net0", s.HostPort, s.GuestPort)
+		var taken *qmp.PortError
+		if b.Way != Capture || !errors.As(err, &taken) || tries == maxPortTries {
+			return err
+		}
+		port, closer, err := anyPort()
+		if err != nil {
+			return err
+		}
+		_ = closer.Close()
+		s.HostPort = port
+	}
+}
+
+// maxPortTries is how often a capture may find that its port was taken meanwhile.
+const maxPortTries = 5
 
 // Confirm makes known that the guest is as it should be: its publishable client key goes to where the product's tools look
 // for it. It is called when the key works, and not before.
