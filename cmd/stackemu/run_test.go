@@ -137,7 +137,7 @@ func TestRunWithoutAnInstance(t *testing.T) {
 // The command gets a signal once, and its end is the run's.
 func TestRunPassesSignalsOn(t *testing.T) {
 	e, _ := newRun(t, healthy)
-	c := e.start("run", "--", "/bin/sh", "-c", `trap 'echo got it; kill $!' TERM; echo go; sleep 100 & wait; wait; exit 3`)
+	c := e.start("run", "--", "/bin/sh", "-c", `trap 'echo got it; kill $!' TERM; sleep 100 & echo go; wait; wait; exit 3`)
 	c.Until("^go$")
 	signalTo(t, c, syscall.SIGTERM)
 	if code := c.End(); code != 3 {
