@@ -69,6 +69,13 @@ func newEmulatorWithout(t *testing.T) *emulator {
 	return e
 }
 
+// onAnotherPort moves the backend, for the starts that follow.
+func (e *emulator) onAnotherPort() {
+	e.Helper()
+	e.port["BACKEND"] = freePort(e.T)
+	e.env = append(e.env, fmt.Sprintf("EMULATOR_BACKEND_PORT=%d", e.port["BACKEND"])) // the last one counts
+}
+
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -10,6 +10,7 @@ import (
 	goqmp "github.com/digitalocean/go-qemu/qmp"
 
 	"github.com/stackemu/stackemu/internal/config"
+	"github.com/stackemu/stackemu/internal/guestapi"
 	"github.com/stackemu/stackemu/internal/health"
 	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/internal/instance"
@@ -29,6 +30,7 @@ type guest struct {
 	process instance.Process
 	monitor *qmp.Conn
 	agent   *qga.Client
+	refresh guestapi.Result // what was done to bring it up to date
 }
 
 // guestLimit is for all that a test does with one guest.
@@ -42,7 +44,7 @@ func (e *emulator) config() config.Config {
 		name, value, _ := strings.Cut(v, "=")
 		env[name] = value
 	}
-	c, err := config.FromEnv(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+	c, err := config.Load(config.Sources{Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
 	if err != nil {
 		e.Fatal(err)
 	}
@@ -74,7 +76,8 @@ func (e *emulator) resumedWith(change func(*config.Config)) *guest {
 		g.must(g.boot.Load(g.ctx, g.monitor))
 	}
 	g.connect()
-	_, err := g.boot.Refresh(g.ctx, g.agent)
+	var err error
+	g.refresh, err = g.boot.Refresh(g.ctx, g.agent)
 	g.must(err)
 	g.must(g.boot.OpenPorts(g.ctx, g.monitor))
 	g.healthy()

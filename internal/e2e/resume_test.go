@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stackemu/stackemu/internal/config"
+	"github.com/stackemu/stackemu/internal/guestapi"
+	"github.com/stackemu/stackemu/internal/instance"
 )
 
 // What must not be the same in two VMs that go on from the same moment.
@@ -111,6 +114,42 @@ func TestMounts(t *testing.T) {
 	g.kill()
 	g = e.resumedWith(func(c *config.Config) { c.Mounts, c.NoSnapshot = mounts, true }) // a boot of the disk
 	check(g, 2)
+	g.kill()
+}
+
+// A session knows its ports and secrets, and gets a clock. It is told of other ports, and its links are right again.
+func TestSessionGoesOn(t *testing.T) {
+	e := newEmulator(t)
+	steps := func(g *guest) (names []string) {
+		for _, s := range g.refresh.Steps {
+			names = append(names, s.Name)
+		}
+		return names
+	}
+	g := e.resumed()
+	key := e.key()
+	g.sh("date -s @1000000000")
+	g.save()
+	g = e.resumed()
+	if got := steps(g); !slices.Equal(got, []string{guestapi.StepClock}) || g.boot.Way != instance.Resume {
+		t.Errorf("%v, steps %q", g.boot.Way, got)
+	}
+	e.clockIsRight(g)
+	g.save()
+
+	e.onAnotherPort()
+	g = e.resumed()
+	if got := steps(g); !slices.Contains(got, guestapi.StepRuntime) || g.boot.Way != instance.Resume {
+		t.Errorf("%v, steps %q", g.boot.Way, got)
+	}
+	link := fmt.Sprintf("NEXT_PUBLIC_STACK_API_URL=http://localhost:%d\n", e.port["BACKEND"])
+	if env := g.sh("cat /run/stack-auth/local-emulator.env"); !strings.Contains(env, link) {
+		t.Errorf("the guest's environment: %s", env)
+	}
+	if e.key() != key {
+		t.Error("a session has another key")
+	}
+	e.worksWith(key)
 	g.kill()
 }
 

@@ -55,9 +55,10 @@ type Boot struct {
 	kept    *snapshot.Files                        // what is captured
 	fresh   bool                                   // its disk may be thrown away yet
 	secrets map[string]string
-	tools   bool           // the guest has ours
-	plugged bool           // its mounts are in the machine
-	adopted *qemu.Identity // not nil when it runs already
+	told    map[string]string // what the guest has been told of this host, once it knows
+	tools   bool              // the guest has ours
+	plugged bool              // its mounts are in the machine
+	adopted *qemu.Identity    // not nil when it runs already
 }
 
 // Process is a QEMU: a child of this process or not. Err means something once Done is closed; nil is also the end of a process

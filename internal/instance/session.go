@@ -69,7 +69,8 @@ func filesOfSession(dir string) snapshot.Files {
 // session is a saved session that a run goes on from.
 type session struct {
 	files  sessionFiles
-	mapped bool // its RAM is
+	mapped bool              // its RAM is
+	told   map[string]string // what its guest knows of this host; nil when nobody has noted that
 }
 
 // sessionFiles are the three names of a session's directory.
@@ -77,16 +78,17 @@ type sessionFiles struct{ saved, fresh, live string }
 
 // sessionRecord is the manifest. A session without one, or with another one, is not resumed.
 type sessionRecord struct {
-	Version int            `json:"version"`
-	Parts   snapshot.Parts `json:"parts"` // without the image: the disk is the instance's own
-	Saved   time.Time      `json:"saved"`
-	RAM     stamp          `json:"ram,omitzero"`
-	State   stamp          `json:"state,omitzero"`
-	Digest  string         `json:"stateSHA256,omitempty"`
-	Savevm  stamp          `json:"savevm,omitzero"`
-	Disk    stamp          `json:"disk"`           // as it was then: a disk that has gone on without the session must not be under it
-	Layer   stamp          `json:"layer,omitzero"` // what the disk is on
-	Base    stamp          `json:"base"`
+	Version int               `json:"version"`
+	Parts   snapshot.Parts    `json:"parts"` // without the image: the disk is the instance's own
+	Saved   time.Time         `json:"saved"`
+	RAM     stamp             `json:"ram,omitzero"`
+	State   stamp             `json:"state,omitzero"`
+	Digest  string            `json:"stateSHA256,omitempty"`
+	Savevm  stamp             `json:"savevm,omitzero"`
+	Runtime map[string]string `json:"runtime,omitempty"` // what the guest knows of this host
+	Disk    stamp             `json:"disk"`              // as it was then: a disk that has gone on without the session must not be under it
+	Layer   stamp             `json:"layer,omitzero"`    // what the disk is on
+	Base    stamp             `json:"base"`
 }
 
 // stamped is a file and its stamp in the manifest.
@@ -143,11 +145,12 @@ func (b *Boot) resumeSession(context.Context) (bool, error) {
 	}
 	b.resumeFrom(b.sessionWay(record.Parts.Format), filesOfSession(dir))
 	b.session = b.sessionIn(dir, b.layout.RAMFile != "")
+	b.session.told = record.Runtime
 	return true, nil
 }
 
 func (b *Boot) sessionIn(dir string, mapped bool) *session {
-	return &session{sessionFiles{dir, b.files.SessionNew, b.files.SessionLive}, mapped}
+	return &session{files: sessionFiles{dir, b.files.SessionNew, b.files.SessionLive}, mapped: mapped}
 }
 
 // forgetBroken keeps the youngest of the sessions that were set aside: each is as large as the guest's RAM.
@@ -262,7 +265,7 @@ func (b *Boot) saveRAM(ctx context.Context, dst string) error {
 func (b *Boot) Seal(ctx context.Context) error {
 	dir := b.files.SessionNew
 	format := b.sessionFormat()
-	record := sessionRecord{Version: sessionVersion, Parts: b.sessionParts(format), Saved: time.Now().UTC()}
+	record := sessionRecord{Version: sessionVersion, Parts: b.sessionParts(format), Saved: time.Now().UTC(), Runtime: b.told}
 	for _, f := range b.stamps(&record, dir) {
 		if err := syncFile(f.path); err != nil {
 			return fmt.Errorf("session: %w", err)
