@@ -24,6 +24,8 @@ HOST_PACKAGES := $(GO) list ./... | grep -v -e /cmd/stackguest -e /guest/bootini
 
 STATICCHECK_VERSION := v0.8.2
 STATICCHECK := .cache/bin/staticcheck-$(STATICCHECK_VERSION)
+GOVULNCHECK_VERSION := v1.9.0
+GOVULNCHECK := .cache/bin/govulncheck-$(GOVULNCHECK_VERSION)
 
 # The guest's own programs, which stackemu embeds.
 TOOLS := $(foreach arch,amd64 arm64,guest/toolbin/stackguest-linux-$(arch).gz guest/toolbin/bootinit-linux-$(arch).gz)
@@ -34,7 +36,7 @@ IMAGE_DIR := $(or $(EMULATOR_IMAGE_DIR),$(or $(STACK_EMULATOR_HOME),$(HOME)/.sta
 IMAGE := $(IMAGE_DIR)/stack-emulator-$(ARCH).qcow2
 E2E_IMAGE := $(CURDIR)/.cache/e2e/stack-emulator-$(ARCH).qcow2
 
-.PHONY: help setup build up image test test-short unit e2e bench lint fmt clean FORCE
+.PHONY: help setup build up image test test-short unit e2e chaos bench faults fuzz fuzz-short vulncheck lint fmt clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -61,10 +63,17 @@ e2e: setup-test bin/stackemu ## run the end-to-end tests on the reference image 
 	STACKEMU_REQUIRE_QEMU=1 STACKEMU_E2E_IMAGE="$(E2E_IMAGE)" STACKEMU_E2E_BIN="$(CURDIR)/bin/stackemu" \
 		$(GO) test -count=1 -v -timeout 30m ./internal/e2e/...
 
+CHAOS_MINUTES ?= 10
+chaos: setup-test bin/stackemu ## random faults in three live instances (CHAOS_MINUTES=10; CHAOS_SEED=N for the same faults again)
+	scripts/e2e-image.sh "$(E2E_IMAGE)"
+	STACKEMU_CHAOS_MINUTES="$(CHAOS_MINUTES)" STACKEMU_CHAOS_SEED="$(CHAOS_SEED)" STACKEMU_CHAOS_FAULTS="$(CHAOS_FAULTS)" \
+		STACKEMU_E2E_IMAGE="$(E2E_IMAGE)" STACKEMU_E2E_BIN="$(CURDIR)/bin/stackemu" \
+		$(GO) test -count=1 -v -timeout $$(($(CHAOS_MINUTES) + 40))m ./internal/e2e/chaos
+
 bench: setup bin/stackemu ## measure how fast instances start, next to QEMU alone; then run the Go benchmarks
 	@[[ -e "$(IMAGE)" ]] || bin/stackemu image build
 	bin/stackemu bench $(ARGS)
-	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+	STACKEMU_E2E_BIN="$(CURDIR)/bin/stackemu" $(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
 
 lint: setup-build $(TOOLS) $(STATICCHECK) ## gofmt, vet, staticcheck, the layering rules, and the cross-compiles
 	@echo "gofmt"; unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); \
@@ -77,6 +86,20 @@ lint: setup-build $(TOOLS) $(STATICCHECK) ## gofmt, vet, staticcheck, the layeri
 	GOOS=darwin GOARCH=amd64 CGO_ENABLED=0 $(GO) build $$($(HOST_PACKAGES))
 	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 $(GO) build ./...
 
+faults: setup-test $(TOOLS) ## run the tests of docs/reliability.md, and sum them up (those with the real image: make e2e)
+	@scripts/faults.sh
+
+FUZZTIME := 1m
+FUZZ := .
+fuzz: setup-build $(TOOLS) ## fuzz every target for FUZZTIME (1m); FUZZ is a pattern of package.FuzzName
+	@scripts/fuzz.sh "$(FUZZTIME)" "$(FUZZ)"
+
+fuzz-short: setup-build $(TOOLS) ## fuzz what reads foreign input, ten seconds each
+	@scripts/fuzz.sh 10s '^(qemu\.FuzzReadHeader|qemu/qmp\.FuzzParse|qemu/qga\.FuzzParse|internal/snapshot\.FuzzManifest|internal/config\.FuzzParse|internal/ports\.FuzzDecode|internal/github\.FuzzAnswers)$$'
+
+vulncheck: setup-build $(TOOLS) $(GOVULNCHECK) ## compare the modules with the public list of known holes (needs the Internet)
+	$(GOVULNCHECK) ./...
+
 fmt: setup-build ## format all Go files
 	$(GO) fmt ./...
 
@@ -84,6 +107,16 @@ clean: ## remove what make has built here (not the emulator's data in your home)
 	rm -rf bin .cache $(TOOLS)
 
 # ---- what is behind the targets above
+
+# What a release of the program has beside it (.goreleaser.yaml).
+.PHONY: release-files
+release-files: bin/stackemu
+	@mkdir -p .cache/release/completions
+	bin/stackemu man >.cache/release/stackemu.1
+	gzip -9nc .cache/release/stackemu.1 >.cache/release/stackemu.1.gz
+	bin/stackemu completion bash >.cache/release/completions/stackemu.bash
+	bin/stackemu completion zsh >.cache/release/completions/_stackemu
+	bin/stackemu completion fish >.cache/release/completions/stackemu.fish
 
 .PHONY: setup-build setup-test
 setup-build:
@@ -121,3 +154,10 @@ $(STATICCHECK):
 	@GOTOOLCHAIN=$$($(GO) env GOVERSION) GOBIN=$(CURDIR)/.cache/bin CGO_ENABLED=0 \
 		$(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 	@mv .cache/bin/staticcheck $@
+
+$(GOVULNCHECK):
+	@echo "build govulncheck $(GOVULNCHECK_VERSION)"
+	@mkdir -p $(@D)
+	@GOTOOLCHAIN=$$($(GO) env GOVERSION) GOBIN=$(CURDIR)/.cache/bin CGO_ENABLED=0 \
+		$(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	@mv .cache/bin/govulncheck $@

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stackemu/stackemu/internal/lifecycle"
 	"github.com/stackemu/stackemu/messages"
+	"github.com/stackemu/stackemu/qemu/qga"
 )
 
 // agent owns the guest-agent channel of one machine. The channel accepts bytes long before a guest listens, so the agent
@@ -71,7 +72,7 @@ func (a *agent) Receive(c actor.Context) {
 	case *messages.QuietGuest:
 		a.quiet(c)
 	case *answered:
-		a.emulator.Tell(c, m.answer)
+		a.answered(c, m)
 	case *messages.RunInGuest:
 		a.runInGuest(c, m)
 	case *ranInGuest:
@@ -122,6 +123,18 @@ func (a *agent) synced(c actor.Context, m *synced) {
 	a.conn = m.conn
 	a.emulator.Tell(c, &messages.AgentReady{})
 }
+
+// answered passes an answer on. A question that was lost with the connection is asked again, by the emulator, of our successor.
+func (a *agent) answered(c actor.Context, m *answered) {
+	if a.cutOff(m.err) {
+		fail(c, m.err)
+		return
+	}
+	a.emulator.Tell(c, m.answer)
+}
+
+// cutOff tells whether an error is the end of the connection behind our back. That shows only when something is said.
+func (a *agent) cutOff(err error) bool { return a.conn != nil && errors.Is(err, qga.ErrClosed) }
 
 func (a *agent) refresh(c actor.Context) {
 	failed := func(err error) *answered {

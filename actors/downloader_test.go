@@ -131,6 +131,9 @@ func TestTraceOfAPull(t *testing.T) {
 		p.ask("a")
 		p.after(5*time.Second, "downloading 0/2", "downloading 1/2", "pulled a")
 		golden(t, "pull", p.story("_downloader", "transfer-1"))
+		if log := p.log.String(); !strings.Contains(log, `"from":"fleet/_downloader/transfer-1","to":"network","type":"pull the image"`) || !strings.Contains(log, `"took_us":2000000`) {
+			t.Errorf("the wait for the network is not in\n%s", log)
+		}
 	})
 }
 

@@ -122,8 +122,16 @@ func (e *emulator) Receive(c actor.Context) {
 
 	case *messages.GuestShutdown:
 		e.wentDown = m
+	case *messages.GuestReset:
+		e.guestReset(c, m.Reason)
+	case *rebootOverdue:
+		e.rebootOverdue(c)
 	case *messages.DiskFault:
 		e.diskFault(c, m)
+	case *roomDue:
+		e.tryDisk(c)
+	case *messages.GuestContinued:
+		e.guestContinued(c, m.Running)
 	case *messages.MachineExited:
 		e.machineExited(c, m)
 	case *messages.MonitorLost:
@@ -212,6 +220,7 @@ func fallsBack(effect lifecycle.Effect) bool {
 func (e *emulator) entered(c actor.Context, f lifecycle.Enter) {
 	if f.To == lifecycle.Preparing {
 		e.attempt++
+		e.logs.census.again(c.Self().Id)
 		setAttempt(c, e.attemptID())
 	}
 	changed := &messages.StateChanged{Instance: e.name, Attempt: e.attemptID(), From: f.From.String(), To: f.To.String(), Since: time.Since(e.since)}
@@ -220,6 +229,9 @@ func (e *emulator) entered(c actor.Context, f lifecycle.Enter) {
 	}
 	if f.To == lifecycle.Draining {
 		changed.Cause = messages.Cause{Err: e.path(e.cause)}
+		if e.cause != nil {
+			e.logs.census.failed(c.Self().Id, e.cause)
+		}
 	}
 	if e.boot != nil {
 		changed.Services = append(changed.Services, e.boot.Services...)
@@ -255,16 +267,9 @@ func (e *emulator) shutdown(c actor.Context, rung lifecycle.Rung) {
 	case lifecycle.RungACPI:
 		e.monitor.Tell(c, &messages.PressPowerButton{})
 	case lifecycle.RungQuit:
+		e.quitting = true
 		e.monitor.Tell(c, &messages.QuitMachine{})
 	}
-}
-
-func (e *emulator) diskFault(c actor.Context, m *messages.DiskFault) {
-	if m.NoSpace {
-		e.warn(c, "the disk is full: the guest is paused until there is room")
-		return
-	}
-	e.warn(c, fmt.Sprintf("the guest's disk had an error (%s)", m.Operation))
 }
 
 func (e *emulator) notice(c actor.Context, text string) {

@@ -44,6 +44,7 @@ type fakeWorld struct {
 	agentLeaves         bool          // its port is closed before the guest is asked to shut down
 	opensLate           bool          // the agent's port opens just when it is asked for
 	mute                atomic.Int32  // syncs that the agent does not answer
+	full                atomic.Bool   // the disk
 	agentIgnores        bool          // guest-shutdown is accepted, and nothing happens
 	acpiIgnores         bool          // so is the power button
 	quitHangs           bool          // QMP does not answer a quit
@@ -158,6 +159,7 @@ type fakeMachine struct {
 	closed chan struct{} // the monitor's end, after its last event
 	open   bool          // the guest's agent has opened its port
 	hung   bool          // does not negotiate any more
+	paused bool          // by QEMU, because of a full disk
 	asks   int           // for a refresh
 }
 
@@ -287,8 +289,33 @@ func (f *fakeMonitor) Status(ctx context.Context) (string, error) {
 		<-ctx.Done()
 		return "", context.Cause(ctx)
 	}
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	if f.m.paused {
+		return "io-error", nil
+	}
 	return "running", nil
 }
+func (f *fakeMonitor) Cont(context.Context) error {
+	full := f.m.world.full.Load()
+	f.m.mu.Lock()
+	f.m.paused = full
+	f.m.mu.Unlock()
+	if full {
+		f.m.noSpace()
+	}
+	return nil
+}
+
+// noSpace is what QEMU tells of a write without room.
+func (m *fakeMachine) noSpace() {
+	m.mu.Lock()
+	m.paused = true
+	m.mu.Unlock()
+	m.event("BLOCK_IO_ERROR", map[string]any{"device": "disk", "operation": "write", "action": "stop", "nospace": true})
+	m.event("STOP", nil)
+}
+
 func (f *fakeMonitor) Load(context.Context) error {
 	if err := f.m.world.loadErr; err != nil {
 		return err
@@ -379,6 +406,9 @@ func (f fakeAgent) Exec(ctx context.Context, path string, args []string, stdin [
 	if path == "sleep" {
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
+	}
+	if path == "cut" {
+		return nil, qga.ErrClosed
 	}
 	return &qga.ExecResult{ExitCode: len(args), Stdout: stdin, Stderr: []byte(path)}, nil
 }

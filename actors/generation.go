@@ -24,6 +24,7 @@ type generation struct {
 	agent   Ref[messages.Agent]
 
 	monitorOpen bool                    // between MonitorReady and MonitorLost
+	quitting    bool                    // QEMU has been asked to quit
 	exit        *messages.MachineExited // not nil once QEMU is gone
 	wentDown    *messages.GuestShutdown // what QMP told about that
 	services    map[string]*messages.ServiceChanged
@@ -37,6 +38,8 @@ type generation struct {
 	agentUp         bool   // it answers
 	refreshFailures int
 	quiet           bool // the guest is ready for being saved
+	rebooted        bool // the guest has restarted by itself, and was not brought up to date since
+	diskFull        bool // QEMU has paused the guest because of it
 	closing         bool // the emulator itself is stopping: spawn nothing
 }
 
@@ -188,7 +191,12 @@ func (e *emulator) monitorLost(c actor.Context, err error) {
 	}
 	c.Stop(sender)
 	e.monitorClosed(c)
-	e.replace(c, sender, fmt.Errorf("monitor: %w", err))
+	if e.quitting || e.wentDown != nil {
+		return // QEMU is ending as it should; should it not, the rung has a deadline
+	}
+	err = fmt.Errorf("monitor: %w", err)
+	e.logs.census.failed(sender.Id, err) // nobody has escalated it
+	e.replace(c, sender, err)
 }
 
 func (e *emulator) monitorClosed(c actor.Context) {

@@ -14,6 +14,7 @@ import (
 // logbook knows the message logs of the instances. It is the only thing in the tree that actors share: whoever handles a message
 // writes it, at once, to the log of the instance that the message is about.
 type logbook struct {
+	census  *census
 	console *msglog.Log // of what is about no instance
 	fresh   func() *msglog.Log
 
@@ -22,7 +23,7 @@ type logbook struct {
 }
 
 func newLogbook(console *msglog.Log, fresh func() *msglog.Log) *logbook {
-	return &logbook{console: console, fresh: fresh, by: map[string]*msglog.Log{}}
+	return &logbook{census: newCensus(), console: console, fresh: fresh, by: map[string]*msglog.Log{}}
 }
 
 // open begins the log of an instance.

@@ -14,8 +14,8 @@ import (
 
 // monitor owns the QMP channel of one machine. The socket listens before QEMU runs, so dialling needs no retries.
 //
-// Parent: an emulator. In: LoadState, OpenPorts, SaveState, AskMachine, PressPowerButton, QuitMachine. Out: the answers
-// of these, MonitorReady, then what QMP's events tell (GuestShutdown,
+// Parent: an emulator. In: LoadState, OpenPorts, SaveState, AskMachine, ContinueGuest, PressPowerButton, QuitMachine. Out: the answers
+// of these, MonitorReady, then what QMP's events tell (GuestShutdown, GuestReset,
 // DiskFault, AgentPort), and MonitorLost after the last of them. It fails when QEMU does not answer in
 // time; its successor gets a connection of its own, and the guest notices nothing.
 type monitor struct {
@@ -92,6 +92,8 @@ func (a *monitor) Receive(c actor.Context) {
 		a.command(c, lifecycle.RungQuit, MonitorConn.Quit)
 	case *messages.AskMachine:
 		a.ask(c)
+	case *messages.ContinueGuest:
+		a.proceed(c)
 	case *unresponsive:
 		fail(c, fmt.Errorf("monitor: %w", m.err))
 	case *messages.RungRefused: // by our own command, from off the mailbox
@@ -163,10 +165,34 @@ func (a *monitor) ask(c actor.Context) {
 	a.run(c, func(ctx context.Context) any {
 		ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 		defer cancel()
-		if _, err := conn.Status(ctx); err != nil {
+		state, err := conn.Status(ctx)
+		switch {
+		case err != nil:
 			return &unresponsive{err}
+		case state == pausedByDisk: // told to a predecessor, or to nobody
+			return &staged{answer: &messages.DiskFault{Operation: "write", NoSpace: true}}
 		}
 		return nil
+	})
+}
+
+// proceed has the write tried again that has found no room. A guest that is paused for another reason stays so.
+func (a *monitor) proceed(c actor.Context) {
+	conn := a.conn
+	if conn == nil {
+		return
+	}
+	a.run(c, func(ctx context.Context) any {
+		ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+		defer cancel()
+		state, err := conn.Status(ctx)
+		if err == nil && state == pausedByDisk {
+			err = conn.Cont(ctx)
+		}
+		if err != nil {
+			return &unresponsive{err}
+		}
+		return &staged{answer: &messages.GuestContinued{Running: state == "running"}}
 	})
 }
 
@@ -218,6 +244,10 @@ func translate(e qmp.Event) messages.Emulator {
 	switch e.Event {
 	case "SHUTDOWN":
 		return &messages.GuestShutdown{ByGuest: flag("guest"), Reason: text("reason")}
+	case "RESET":
+		if flag("guest") { // not by us
+			return &messages.GuestReset{Reason: text("reason")}
+		}
 	case "BLOCK_IO_ERROR":
 		return &messages.DiskFault{Operation: text("operation"), NoSpace: flag("nospace")}
 	case "VSERPORT_CHANGE":

@@ -86,7 +86,7 @@ func (i realInstance) Prepare(ctx context.Context, choice Choice) (*Boot, error)
 		boot.Name = b.Name
 	}
 	for _, s := range b.Services() {
-		boot.Services = append(boot.Services, messages.Service{Name: s.Name, URL: s.URL()})
+		boot.Services = append(boot.Services, messages.Service{Name: s.Name, URL: s.URL(), Health: s.HealthURL()})
 		boot.Checks = append(boot.Checks, Check{s.Name, func(ctx context.Context) error { return b.Probe(ctx, s) }})
 	}
 	boot.Launch = func() (Process, error) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stackemu/stackemu/internal/lifecycle"
 	"github.com/stackemu/stackemu/messages"
+	"github.com/stackemu/stackemu/qemu/qga"
 )
 
 // This file is how a program is run in a guest: RunInGuest goes down the tree to the agent, GuestRan comes back up to the
@@ -57,6 +58,10 @@ func (a *agent) runInGuest(c actor.Context, m *messages.RunInGuest) {
 	a.asked = append(a.asked, m)
 	a.run(c, func(ctx context.Context) any {
 		r, err := conn.Exec(ctx, m.Path, m.Args, m.Stdin)
+		var started *qga.StillRunningError
+		if errors.Is(err, qga.ErrClosed) && !errors.As(err, &started) {
+			err = fmt.Errorf("%w: %w", ErrNoAgent, err)
+		}
 		if err != nil {
 			return &ranInGuest{cannotRun(m, fmt.Errorf("agent: %w", err))}
 		}
@@ -70,8 +75,11 @@ func (a *agent) ranInGuest(c actor.Context, m *ranInGuest) {
 		if asked.ID == m.ran.ID {
 			a.asked = append(a.asked[:n:n], a.asked[n+1:]...)
 			a.emulator.Tell(c, m.ran)
-			return
+			break
 		}
+	}
+	if err := m.ran.Cause.Err; a.cutOff(err) {
+		fail(c, err)
 	}
 }
 

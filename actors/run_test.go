@@ -39,3 +39,15 @@ func TestRunInGuestAnswersAlways(t *testing.T) {
 		}
 	})
 }
+
+// A connection that was cut behind the agent's back costs one program, which can be run again.
+func TestRunInGuestAfterACut(t *testing.T) {
+	stage(t, &fakeWorld{bootFor: time.Second}, func(p *play) {
+		p.up()
+		p.run("1", "cut")
+		p.until("1: agent: the guest's agent is not there: connection closed")
+		time.Sleep(time.Second)
+		p.run("2", "cat")
+		p.until(`2: exit code 2, "in", "cat"`)
+	})
+}

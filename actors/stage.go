@@ -161,6 +161,9 @@ func (e *emulator) overdue(a lifecycle.Arm) error {
 			waiting = append(waiting, fmt.Sprintf("%s (%s)", s.Name, known.Detail))
 		}
 	}
+	if e.diskFull {
+		err = fmt.Errorf("%w (the disk is full)", err)
+	}
 	if len(e.services) > 0 || e.probing {
 		slices.Sort(waiting)
 		err = fmt.Errorf("%w: %s", err, strings.Join(waiting, ", "))

@@ -19,6 +19,7 @@ import (
 type Tree struct {
 	system *actor.ActorSystem
 	fleet  *actor.PID
+	census *census
 	ended  chan struct{} // closed when no actor is left
 }
 
@@ -34,12 +35,16 @@ type Options struct {
 
 // Start grows a tree with no instance in it.
 func Start(o Options) *Tree {
+	return start(o, newLogbook(msglog.ConsoleOnly(o.Log), func() *msglog.Log { return msglog.New(o.Log) }))
+}
+
+func start(o Options, logs *logbook) *Tree {
 	if o.RunID == "" {
 		o.RunID = strconv.FormatInt(time.Now().Unix(), 36)
 	}
 	t := &Tree{ended: make(chan struct{})}
 	t.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return libraryLogger(o.Log) }))
-	logs := newLogbook(msglog.ConsoleOnly(o.Log), func() *msglog.Log { return msglog.New(o.Log) })
+	t.census = logs.census
 	t.system.EventStream.Subscribe(logs.deadLetters)
 	produce := func() actor.Actor {
 		return &fleet{world: o.World, policy: o.Policy, runID: o.RunID, logs: logs, observe: o.Observe, puller: o.Puller}

@@ -24,6 +24,7 @@ type tracer struct {
 	logs     *logbook
 	born     stamp // what was being handled when it was spawned
 	now      stamp // what is being handled
+	mailbox  actor.Mailbox
 }
 
 // stamp is what a message carries in its envelope's header.
@@ -118,6 +119,10 @@ func mk(instance string, born stamp, logs *logbook, produce func() actor.Actor) 
 			}
 			return w
 		},
+		actor.WithMailbox(func() actor.Mailbox {
+			t.mailbox = actor.Unbounded()()
+			return t.mailbox
+		}),
 		actor.WithReceiverMiddleware(t.receive),
 		actor.WithSenderMiddleware(t.send),
 	)
@@ -143,9 +148,25 @@ func (t *tracer) receive(next actor.ReceiverFunc) actor.ReceiverFunc {
 			}
 			r.After, r.Took, r.Attempt = stateOf(c.Actor()), time.Since(r.At), t.now.attempt
 			r.Instance = t.now.instance
+			t.register(r, e.Message)
 			t.logs.of(r.Instance).Write(r)
 		}()
 		next(c, e)
+	}
+}
+
+// register keeps the census up to date.
+func (t *tracer) register(r msglog.Record, m any) {
+	switch m.(type) {
+	case *actor.Started:
+		t.logs.census.born(r.To, t.mailbox)
+		t.logs.census.enters(r.To, r.After)
+	case *actor.Stopped:
+		t.logs.census.gone(r.To)
+	default:
+		if r.After != r.Before {
+			t.logs.census.enters(r.To, r.After)
+		}
 	}
 }
 
@@ -201,6 +222,7 @@ type outcome interface{ failure() error }
 
 // supervised records what receiver middleware cannot see: the failure of a child.
 func (t *tracer) supervised(self, child *actor.PID, state string, err error) {
+	t.logs.census.failed(child.Id, err)
 	instance := t.now.instance
 	if instance == "" {
 		instance = instanceOf(child.Id)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -161,10 +162,10 @@ func TestTraceTellsFailures(t *testing.T) {
 
 // record is what the tests below look at.
 type record struct {
-	Kind, Type, From, To, Instance, Attempt, Detail, Off string
-	Seq, Parent                                          uint64
-	OffUS                                                int64 `json:"off_us"`
-	TookUS                                               int64 `json:"took_us"`
+	Kind, Type, From, To, Instance, Attempt, Detail, Off, Failure string
+	Seq, Parent                                                   uint64
+	OffUS                                                         int64 `json:"off_us"`
+	TookUS                                                        int64 `json:"took_us"`
 }
 
 func (p *play) records() (all []record) {
@@ -188,6 +189,23 @@ func (p *play) find(what string, fits func(record) bool) record {
 	}
 	p.Fatalf("no record of %s in\n%s", what, p.messages())
 	return record{}
+}
+
+// The decision about a child that has failed is a record of its supervisor, caused by what it was doing.
+func TestTraceTellsOfSupervision(t *testing.T) {
+	var once sync.Once
+	w := &fakeWorld{bootFor: time.Second, onProbe: func(string) error {
+		once.Do(func() { panic("injected") })
+		return nil
+	}}
+	stage(t, w, func(p *play) {
+		p.up()
+		r := p.find("a failure", func(r record) bool { return r.Kind == "failure" })
+		if r.From != emulatorPath+"/prober-1" || r.To != emulatorPath || !strings.Contains(r.Failure, "injected") || r.Attempt != "default-run-1" {
+			t.Errorf("got %+v", r)
+		}
+		p.find("the successor", func(r record) bool { return r.Type == "Started" && r.To == emulatorPath+"/prober-1.1" })
+	})
 }
 
 // From the message that made an instance ready, parents lead back to the one that launched it: through work off the mailbox,

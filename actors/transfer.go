@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/stackemu/stackemu/internal/download/image"
+	"github.com/stackemu/stackemu/internal/span"
 	"github.com/stackemu/stackemu/messages"
 )
 
@@ -55,11 +56,13 @@ func (t *transfer) begin(c actor.Context) {
 	puller, request, post := t.puller, t.request, poster(c)
 	working, stop := context.WithCancelCause(t.ctx)
 	t.stop = stop
-	t.run(c, func(context.Context) any {
+	t.run(c, func(ctx context.Context) any {
 		defer stop(nil)
+		end := span.Begin(ctx, "network", "pull the image")
 		result, err := puller.Pull(working, request, func(p image.Progress) {
 			post(&messages.PullProgress{Request: request, Phase: p.Phase, Done: p.Done, Total: p.Total, Rate: p.Rate, Left: p.Left, Note: p.Note})
 		})
+		end(err)
 		return &pulled{result, err}
 	})
 }

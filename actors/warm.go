@@ -91,20 +91,12 @@ func (e *emulator) agentReady(c actor.Context) {
 	switch st := e.machineState.State(); {
 	case st == lifecycle.Refreshing:
 		e.refresh(c)
+	case st == lifecycle.Ready && e.rebooted:
+		e.rebooted, e.refreshFailures = false, 0
+		e.refresh(c)
 	case st == lifecycle.Saving && !e.quiet:
 		e.quietGuest(c)
 	}
-}
-
-// refreshFailed tries once more before it gives the start up: an agent that was busy has cost the product's own tools a whole
-// boot, and every step can be repeated.
-func (e *emulator) refreshFailed(c actor.Context, err error) {
-	e.refreshFailures++
-	if e.refreshFailures > 1 {
-		e.step(c, lifecycle.StageFailed{Err: err})
-		return
-	}
-	e.refresh(c)
 }
 
 // quietGuest needs the guest's agent. One that has opened its port is about to answer, and so is that of a guest that is
@@ -180,6 +172,7 @@ func (e *emulator) confirmed(c actor.Context, m *confirmed) {
 
 // fallback tells the one warning of a resume or capture that has failed. A snapshot's failures are counted by the store.
 func (e *emulator) fallback(c actor.Context, f lifecycle.Fallback) {
+	e.logs.census.failed(c.Self().Id, f.Err)
 	if !f.Final {
 		e.warn(c, fmt.Sprintf("%v (after %v); boots from its disk instead", f.Err, time.Since(e.since).Round(10*time.Millisecond)))
 	}

@@ -85,7 +85,8 @@ type Process interface {
 // MonitorConn is a negotiated QMP channel. Every method is bound by its context.
 type MonitorConn interface {
 	Version() string
-	Status(ctx context.Context) (string, error)
+	Status(ctx context.Context) (string, error) // query-status: running, paused, io-error ...
+	Cont(ctx context.Context) error
 	AgentOpen(ctx context.Context) (bool, error)
 	Load(ctx context.Context) error      // the snapshot or session that QEMU waits for; the guest runs afterwards
 	OpenPorts(ctx context.Context) error // lets the host ports lead to the guest

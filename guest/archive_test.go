@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,8 +26,10 @@ func TestArchiveContainer(t *testing.T) {
 	dir := t.TempDir()
 	image := testImage(t, "amd64")
 	sources := map[string]string{
-		"docker save": saveDocker(t, filepath.Join(dir, "docker.tar"), image),
-		"OCI layout":  saveLayout(t, filepath.Join(dir, "oci"), testImage(t, "arm64"), image),
+		"docker save":              saveDocker(t, filepath.Join(dir, "docker.tar"), image),
+		"OCI layout":               saveLayout(t, filepath.Join(dir, "oci"), testImage(t, "arm64"), image),
+		"OCI layout of one image":  saveLayout(t, filepath.Join(dir, "single"), image),
+		"OCI layout of docker 25+": saveNested(t, filepath.Join(dir, "nested"), testImage(t, "arm64"), image),
 	}
 	sources["OCI archive"] = packDir(t, filepath.Join(dir, "oci.tar"), sources["OCI layout"])
 	sources["gzip'ed OCI archive"] = packGzip(t, sources["OCI archive"])
@@ -39,7 +42,8 @@ func TestArchiveContainer(t *testing.T) {
 			}
 			defer root.Close()
 			if args := c.Image.Config.Args(); !slices.Equal(args, []string{"/run.sh", "serve"}) ||
-				c.Image.Config.WorkingDir != "/app" || c.Image.Config.User != "7" || !slices.Equal(c.Image.Config.Env, []string{"A=b"}) {
+				c.Image.Config.WorkingDir != "/app" || c.Image.Config.User != "7" || !slices.Equal(c.Image.Config.Env, []string{"A=b"}) ||
+				!maps.Equal(c.Image.Config.Volumes, map[string]struct{}{"/data": {}}) || c.Image.Architecture != "amd64" {
 				t.Errorf("config %+v", c.Image.Config)
 			}
 			var out bytes.Buffer
@@ -115,7 +119,7 @@ func testImage(t *testing.T, arch string) v1.Image {
 		}
 	}
 	image, err = mutate.Config(image, v1.Config{Entrypoint: []string{"/run.sh"}, Cmd: []string{"serve"}, Env: []string{"A=b"},
-		WorkingDir: "/app", User: "7"})
+		WorkingDir: "/app", User: "7", Volumes: map[string]struct{}{"/data": {}}, ExposedPorts: map[string]struct{}{"80/tcp": {}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,6 +150,29 @@ func saveLayout(t *testing.T, path string, images ...v1.Image) string {
 		if err := dir.AppendImage(image, layout.WithPlatform(*config.Platform())); err != nil {
 			t.Fatal(err)
 		}
+	}
+	return path
+}
+
+// saveNested writes an OCI layout as docker's build does: an index in the index, with a statement about each image that is for no
+// platform.
+func saveNested(t *testing.T, path string, images ...v1.Image) string {
+	t.Helper()
+	var index v1.ImageIndex = empty.Index
+	for _, image := range images {
+		config, err := image.ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		statement := mutate.IndexAddendum{Add: empty.Image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"}}}
+		index = mutate.AppendManifests(index, statement, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: config.Platform()}})
+	}
+	dir, err := layout.Write(path, empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dir.AppendIndex(index); err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

@@ -17,6 +17,7 @@ type Options struct {
 	Output    string       // path of the image
 	SizeGiB   int          // virtual size of the disk in GiB; 0 means DefaultSizeGiB
 	Container string       // docker save or OCI archive, or OCI directory; empty means the reference stack
+	Profile   string       // of the container's services; empty means the product's, at the product's ports
 	Mirror    string       // Debian mirror's URL; empty means what this machine's apt uses
 	Qemu      *qemu.Binary // runs the first boot
 	Accel     qemu.Accel

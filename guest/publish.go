@@ -31,9 +31,13 @@ func (b *builder) publish(built string) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	description := Sidecar{Source: "built", Digest: digest, Size: size, Created: time.Now().UTC().Truncate(time.Second), GuestTools: true}
-	if b.Container == "" {
-		description.Profile, description.Services = "reference", []string{"dashboard", "backend"}
+	description := Sidecar{Source: "built", Digest: digest, Size: size, Created: time.Now().UTC().Truncate(time.Second), GuestTools: true,
+		Profile: "reference"}
+	switch {
+	case b.Container == "":
+		description.Services = []string{"dashboard", "backend", "storage", "mail"}
+	case b.Profile != "":
+		description.Profile = b.Profile
 	}
 	text, err := json.MarshalIndent(description, "", "  ")
 	if err != nil {

@@ -19,6 +19,11 @@ type GuestShutdown struct {
 	Reason  string `json:"reason"`
 }
 
+// GuestReset says that the guest restarts by itself: QMP's RESET event. From a monitor to its emulator.
+type GuestReset struct {
+	Reason string `json:"reason"`
+}
+
 // DiskFault says that the guest could not write to or read from its disk: QMP's BLOCK_IO_ERROR. From a monitor to its
 // emulator. QEMU pauses the guest when NoSpace.
 type DiskFault struct {
@@ -28,6 +33,15 @@ type DiskFault struct {
 
 // AskMachine asks whether QEMU still answers. From an emulator to its monitor, which fails if it does not.
 type AskMachine struct{}
+
+// ContinueGuest asks a monitor to let a guest go on that QEMU has paused because the disk was full. From an emulator;
+// [GuestContinued] answers.
+type ContinueGuest struct{}
+
+// GuestContinued says how it stands with a guest whose disk was full. From a monitor to its emulator.
+type GuestContinued struct {
+	Running bool `json:"running"` // it runs; else it was told to try again, and may have been paused again since
+}
 
 // LoadState asks a monitor to load the snapshot or session that its QEMU waits for, and to let the guest run. From its
 // emulator; [StateLoaded] or [StageFailed] answers.
@@ -78,6 +92,9 @@ func (*MonitorLost) toEmulator() {}
 func (*GuestShutdown) message()    {}
 func (*GuestShutdown) toEmulator() {}
 
+func (*GuestReset) message()    {}
+func (*GuestReset) toEmulator() {}
+
 func (*DiskFault) message()    {}
 func (*DiskFault) toEmulator() {}
 
@@ -92,6 +109,12 @@ func (*QuitMachine) toMonitor() {}
 
 func (*RungRefused) message()    {}
 func (*RungRefused) toEmulator() {}
+
+func (*ContinueGuest) message()   {}
+func (*ContinueGuest) toMonitor() {}
+
+func (*GuestContinued) message()    {}
+func (*GuestContinued) toEmulator() {}
 
 func (*LoadState) message()   {}
 func (*LoadState) toMonitor() {}

@@ -18,8 +18,9 @@ type StateChanged struct {
 
 // Service is one row of an instance's profile as the user meets it.
 type Service struct {
-	Name string `json:"name"`
-	URL  string `json:"url"`
+	Name   string `json:"name"`
+	URL    string `json:"url"`
+	Health string `json:"health,omitempty"` // what a health check asks
 }
 
 // ServiceChanged tells that a service has begun, or ceased, to answer as it should. From a prober to its emulator, and on
@@ -30,6 +31,13 @@ type ServiceChanged struct {
 	Healthy  bool          `json:"healthy"`
 	Detail   string        `json:"detail,omitempty"` // what it answered, when not healthy
 	After    time.Duration `json:"-"`                // since probing began
+}
+
+// DiskFull tells that the host's file system has no room for what the guest writes, so that the guest is paused; or that it has
+// again. From an emulator to the fleet and on to its observers.
+type DiskFull struct {
+	Instance string `json:"instance"`
+	Full     bool   `json:"full"`
 }
 
 // AllHealthy says that every service has answered as it should. From a prober to its emulator.
@@ -51,6 +59,10 @@ func (*ServiceChanged) message()    {}
 func (*ServiceChanged) toEmulator() {}
 func (*ServiceChanged) toFleet()    {}
 func (*ServiceChanged) toObserver() {}
+
+func (*DiskFull) message()    {}
+func (*DiskFull) toFleet()    {}
+func (*DiskFull) toObserver() {}
 
 func (*AllHealthy) message()    {}
 func (*AllHealthy) toEmulator() {}

@@ -58,6 +58,7 @@ func (a *args) board(l Layout, w Wiring) {
 	if w.Incoming == IncomingSession {
 		machine.flag("suppress-vmdesc=on") // such a file lacks the description that others end with
 	}
+	machine.flag("dump-guest-core=off") // the guest's memory has secrets, and its size
 	a.opt("-machine", machine.flag("memory-backend=ram0"))
 	a.add("-accel", w.Accel.option())
 	if w.FirmwareCode != "" {

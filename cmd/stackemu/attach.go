@@ -65,7 +65,7 @@ func followers(asJSON bool, name, serial string) (show func(status.Event) error,
 	}
 	terminal, noColor := view.Detect(os.Stdout, os.LookupEnv)
 	screen := view.New(os.Stdout, terminal, noColor)
-	screen.Follow(name, view.NewTail(serial, time.Now()).LastLine)
+	screen.Follow(name, view.NewTail(serial, time.Now()).LastLines)
 	t := newTeller(screen)
 	return func(e status.Event) error {
 		t.tell(name, e)

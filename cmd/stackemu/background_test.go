@@ -168,8 +168,9 @@ func testLogs(e *emulator) {
 	if code := c.End(); code != 0 || strings.Contains(c.Stdout(), "\n") {
 		e.Errorf("logs -f: exit code %d, %s", code, c.Stdout())
 	}
-	e.complains(e.run(exitUsage, "logs", "--source", "weather"), `--source "weather": want supervisor, serial, qemu, messages`)
-	e.complains(e.run(exitUsage, "logs", "--source", "stack"), "is not there yet")
+	e.complains(e.run(exitUsage, "logs", "--source", "weather"), `--source "weather": want supervisor, serial, qemu, messages, stack`)
+	e.complains(e.run(exitFailed, "logs", "--source", "stack"), "^stackemu: default: logs: the guest's tools cannot stream input and output; ")
+	e.complains(e.run(exitFailed, "logs", "--source", "stack", "nobody"), "^stackemu: nobody: logs: it is not running: ")
 	e.complains(e.run(exitFailed, "logs", "nobody"), "^stackemu: nobody: logs: there is no supervisor log yet")
 }
 
@@ -599,7 +600,7 @@ func TestSeveralInForeground(t *testing.T) {
 	}
 	e.says(c, "^[ab] +stopped")
 	e.env = append(e.env, "EMULATOR_BACKEND_PORT=12345")
-	e.complains(e.run(exitUsage, "start", "a", "b"), "EMULATOR_\\*_PORT give the ports of one instance")
+	e.complains(e.run(exitUsage, "start", "a", "b"), "EMULATOR_\\*_PORT variables, or ports in stackemu.yaml, give the ports of one instance")
 }
 
 // A home deeper than a socket's address is long.

@@ -27,8 +27,9 @@ func benchCommand() *cli.Command {
 			"Example: stackemu bench --runs 3 --only a,b,c",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "runs", Value: 5, Usage: "measure each row `N` times"},
-			&cli.StringFlag{Name: "only", Usage: "measure these `LETTERS` only, such as a,b,c"},
+			&cli.StringFlag{Name: "only", Usage: "measure these `LETTERS` only, such as a,b,c; z, a soak, is measured only if it is named"},
 			&cli.StringFlag{Name: "instances", Value: "1,2,4,8", Usage: "how many instances (f) starts at once: `NUMBERS` with commas"},
+			&cli.IntFlag{Name: "cycles", Value: 100, Usage: "start and stop `N` times in a soak (z)"},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON instead of a table"},
 		},
 		Action: benchmark,
@@ -65,16 +66,21 @@ func benchOptions(c *cli.Context) (o bench.Options, err error) {
 	if o.Runs = c.Int("runs"); bench.CheckRuns(o.Runs) != nil {
 		return o, bench.CheckRuns(o.Runs)
 	}
+	if o.Cycles = c.Int("cycles"); bench.CheckCycles(o.Cycles) != nil {
+		return o, bench.CheckCycles(o.Cycles)
+	}
 	if o.Only, err = bench.ParseOnly(c.String("only")); err != nil {
 		return o, err
 	}
 	if o.Instances, err = bench.ParseInstances(c.String("instances")); err != nil {
 		return o, err
 	}
-	if o.Config, err = config.FromEnv(os.LookupEnv); err != nil {
+	if o.Config, err = settings(c); err != nil {
 		return o, err
 	}
-	o.Env = os.Environ()
+	// The program that is measured reads no file: what is in them, and matters, is told by variables.
+	o.Env = append(os.Environ(), config.FileVariable+"="+config.NoFiles, "EMULATOR_ARCH="+o.Config.Arch,
+		fmt.Sprintf("EMULATOR_CPUS=%d", o.Config.CPUs), fmt.Sprintf("PORT_PREFIX=%d", o.Config.PortPrefix))
 	o.Program, err = os.Executable()
 	return o, err
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stackemu/stackemu/internal/bugreport"
 	"github.com/stackemu/stackemu/internal/config"
+	"github.com/stackemu/stackemu/internal/doctor"
 	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/internal/msglog"
 	"github.com/stackemu/stackemu/internal/snapshot"
@@ -52,7 +53,8 @@ func bugReport(c *cli.Context) error {
 	if output == "" {
 		output = base + ".tar.gz"
 	}
-	r := &bugPack{Context: c.Context, conf: conf, files: files, now: now, base: base}
+	explained, _ := config.Explain(sources(c)) // conf is of the same sources, and sound
+	r := &bugPack{Context: c.Context, conf: conf, explained: explained, findings: doctor.Examine(c.Context, sources(c)), files: files, now: now, base: base}
 	if err := r.write(output); err != nil {
 		return fmt.Errorf("%s: %w", files.Name, err)
 	}
@@ -63,11 +65,13 @@ func bugReport(c *cli.Context) error {
 // bugPack is one archive on its way.
 type bugPack struct {
 	context.Context
-	conf  config.Config
-	files home.Instance
-	now   time.Time
-	base  string
-	pack  *bugreport.Packer
+	conf      config.Config
+	explained config.Explained
+	findings  []doctor.Finding
+	files     home.Instance
+	now       time.Time
+	base      string
+	pack      *bugreport.Packer
 }
 
 // write writes the archive whole or not at all.
@@ -120,7 +124,7 @@ func (r *bugPack) add() error {
 			return err
 		}
 	}
-	errs := []error{r.pack.Add("environment.txt", environment()), r.pack.Add("snapshots.txt", r.snapshots()), r.pack.Add("files.txt", listing(r.files.Dir))}
+	errs := []error{r.pack.Add("environment.txt", environment()), r.pack.Add("settings.txt", r.settings()), r.pack.Add("doctor.txt", r.examined()), r.pack.Add("snapshots.txt", r.snapshots()), r.pack.Add("files.txt", listing(r.files.Dir))}
 	for n := range msglog.Segments {
 		path := msglog.Segment(r.files.MessagesLog, n)
 		errs = append(errs, r.pack.AddFile(filepath.Base(path), path))
@@ -199,6 +203,20 @@ func environment() []byte {
 	}
 	slices.Sort(lines)
 	return []byte(strings.Join(lines, "\n") + "\n")
+}
+
+// settings are all of them, and where each comes from.
+func (r *bugPack) settings() []byte {
+	var b bytes.Buffer
+	_ = printSettings(&b, r.explained) // to memory
+	return b.Bytes()
+}
+
+// examined is what the doctor says now.
+func (r *bugPack) examined() []byte {
+	var b bytes.Buffer
+	_ = printFindings(&b, r.findings, false) // to memory
+	return b.Bytes()
 }
 
 func (r *bugPack) snapshots() []byte {

@@ -2,11 +2,9 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/messages"
 )
@@ -29,11 +27,8 @@ func capture(c *cli.Context) error {
 	if c.NArg() > 0 {
 		return &usage{fmt.Errorf("capture takes no argument")}
 	}
-	conf, err := config.FromEnv(os.LookupEnv)
+	conf, err := settings(c, "format")
 	if err != nil {
-		return &usage{err}
-	}
-	if err := withFormat(c, &conf); err != nil {
 		return err
 	}
 	conf.ForceCapture = conf.ForceCapture || c.Bool("force")

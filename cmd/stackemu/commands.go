@@ -12,9 +12,9 @@ import (
 func commands() []*cli.Command {
 	all := []*cli.Command{
 		upCommand(), inJSON(withConfigFile(startCommand())), inJSON(stopCommand()), inJSON(restartCommand()), inJSON(statusCommand()), inJSON(lsCommand()),
-		attachCommand(), logsCommand(), execCommand(), shellCommand(), runCommand(), envCommand(), openCommand(), resetCommand(),
-		pullCommand(), inJSON(listReleasesCommand()), captureCommand(), snapshotCommand(), imageCommand(), benchCommand(), inJSON(doctorCommand()), traceCommand(), bugReportCommand(),
-		inJSON(versionCommand()), completionCommand(), superviseCommand(),
+		attachCommand(), logsCommand(), execCommand(), shellCommand(), runCommand(), envCommand(), openCommand(), resetCommand(), serviceCommand(),
+		pullCommand(), inJSON(listReleasesCommand()), captureCommand(), snapshotCommand(), imageCommand(), benchCommand(), inJSON(doctorCommand()), configCommand(), inJSON(pruneCommand()), traceCommand(), uiCommand(), bugReportCommand(),
+		inJSON(versionCommand()), completionCommand(), manCommand(), superviseCommand(),
 	}
 	for _, c := range all {
 		if strings.HasPrefix(c.ArgsUsage, "[NAME") {

@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-
-	"github.com/stackemu/stackemu/internal/config"
 )
 
 // The scripts ask the program itself what can follow, with the flag of the library.
@@ -27,7 +25,7 @@ func completeInstances(command *cli.Command) *cli.Command {
 			flags(c)
 			return
 		}
-		conf, err := config.FromEnv(os.LookupEnv)
+		conf, err := settings(c)
 		if err != nil {
 			return
 		}

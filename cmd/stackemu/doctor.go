@@ -31,7 +31,7 @@ func examine(c *cli.Context) error {
 	}
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	findings := doctor.Examine(ctx, os.LookupEnv)
+	findings := doctor.Examine(ctx, sources(c))
 	if ctx.Err() != nil {
 		return fmt.Errorf("doctor: %w", errInterrupted)
 	}

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/stackemu/stackemu/internal/control"
 	"github.com/stackemu/stackemu/internal/envtext"
+	"github.com/stackemu/stackemu/internal/guestapi"
 	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/internal/profile"
 	"github.com/stackemu/stackemu/internal/status"
@@ -58,6 +62,8 @@ func env(c *cli.Context) error {
 	return write(os.Stdout, vars)
 }
 
+var publishedForm = regexp.MustCompile(`^[0-9a-f]{64}\n?$`)
+
 // internalProject is the project that the emulator's own dashboard belongs to.
 const internalProject = "internal"
 
@@ -66,20 +72,44 @@ func variables(s status.Status, files home.Instance) ([]envtext.Var, error) {
 	if len(s.Services) == 0 {
 		return nil, errors.New("it is not ready yet")
 	}
-	key, err := os.ReadFile(files.PublishedKey)
-	if err != nil {
-		return nil, fmt.Errorf("the publishable key is not there yet: %w", err)
-	}
 	vars := []envtext.Var{{Name: "STACK_EMULATOR_INSTANCE", Value: s.Instance}}
 	if backend, ok := s.Service(profile.Backend); ok {
 		vars = append(vars, envtext.Var{Name: "STACK_API_URL", Value: backend.URL})
 	}
-	vars = append(vars,
-		envtext.Var{Name: "STACK_PROJECT_ID", Value: internalProject},
-		envtext.Var{Name: "STACK_PUBLISHABLE_CLIENT_KEY", Value: strings.TrimSpace(string(key))})
+	if hasKey(files) {
+		key, err := publishedKey(s.Instance, files)
+		if err != nil {
+			return nil, err
+		}
+		vars = append(vars, envtext.Var{Name: "STACK_PROJECT_ID", Value: internalProject}, envtext.Var{Name: "STACK_PUBLISHABLE_CLIENT_KEY", Value: key})
+	}
 	for _, x := range s.Services {
 		name := "STACK_" + strings.ToUpper(strings.ReplaceAll(x.Name, "-", "_"))
 		vars = append(vars, envtext.Var{Name: name + "_URL", Value: x.URL}, envtext.Var{Name: name + "_PORT", Value: fmt.Sprint(x.Port)})
 	}
 	return vars, nil
+}
+
+// hasKey says whether what runs has a publishable key: an image with a profile of its own may be of another product.
+func hasKey(files home.Instance) bool {
+	var record struct {
+		Profile profile.Profile `json:"profile"`
+	}
+	text, err := os.ReadFile(files.Running)
+	if err != nil || json.Unmarshal(text, &record) != nil || record.Profile.Rotation == nil {
+		return true
+	}
+	return slices.Contains(record.Profile.Rotation.Secrets, guestapi.PublishableClientKey)
+}
+
+// publishedKey is the publishable client key of a running instance.
+func publishedKey(instance string, files home.Instance) (string, error) {
+	key, err := os.ReadFile(files.PublishedKey)
+	if err != nil {
+		return "", fmt.Errorf("the publishable key is not there yet: %w", err)
+	}
+	if !publishedForm.Match(key) {
+		return "", fmt.Errorf("the publishable key is damaged (%s): `stackemu restart %s` makes another one", files.PublishedKey, instance)
+	}
+	return strings.TrimSpace(string(key)), nil
 }

@@ -39,7 +39,10 @@ type jsonFailure struct {
 func (j *jsonFailure) Unwrap() error { return j.error }
 
 // inJSON makes the errors of a command that was asked for JSON be told in JSON.
-func inJSON(command *cli.Command) *cli.Command {
+func inJSON(command *cli.Command) *cli.Command { return inJSONAs(command.Name, command) }
+
+// inJSONAs is inJSON for a command whose name has several words.
+func inJSONAs(name string, command *cli.Command) *cli.Command {
 	action := command.Action
 	command.Action = func(c *cli.Context) error {
 		err := action(c)
@@ -47,7 +50,7 @@ func inJSON(command *cli.Command) *cli.Command {
 		if err == nil || !c.Bool("json") || errors.As(err, &code) {
 			return err
 		}
-		return &jsonFailure{err, c.Command.Name}
+		return &jsonFailure{err, name}
 	}
 	return command
 }
@@ -84,7 +87,7 @@ func asData(err error) *control.Error {
 	case errors.Is(err, syscall.EADDRINUSE):
 		e.Code, e.Hint = "port_taken", "stop who has the port, or give another one with EMULATOR_*_PORT"
 	case errors.Is(err, syscall.ENOSPC):
-		e.Code, e.Hint = "disk_full", "`stackemu snapshot prune` makes room"
+		e.Code, e.Hint = "disk_full", "`stackemu prune` makes room"
 	case errors.Is(err, fs.ErrPermission):
 		e.Code = "permission"
 	case errors.Is(err, errTimeout):

@@ -18,11 +18,14 @@ func eventOf(m messages.Observer) (instance string, e status.Event, ok bool) {
 		e.Kind, e.State, e.From, e.Attempt = status.StateEntered, m.To, m.From, m.Attempt
 		e.ElapsedMS, e.How, e.Snapshot, e.Adopted, e.Cause = m.Since.Milliseconds(), hows[m.How], m.Snapshot, m.Adopted, words(m.Cause)
 		for _, s := range m.Services {
-			e.Services = append(e.Services, status.Place{Name: s.Name, URL: s.URL, Port: portOf(s.URL)})
+			e.Services = append(e.Services, status.Place{Name: s.Name, URL: s.URL, Health: s.Health, Port: portOf(s.URL)})
 		}
 		return m.Instance, e, true
 	case *messages.ServiceChanged:
 		e.Kind, e.Service, e.Healthy, e.Detail = status.ServiceChanged, m.Service, m.Healthy, m.Detail
+		return m.Instance, e, true
+	case *messages.DiskFull:
+		e.Kind, e.DiskFull = status.DiskChanged, m.Full
 		return m.Instance, e, true
 	case *messages.Notice:
 		e.Kind, e.Text, e.Warning = status.Noted, m.Text, m.Warning

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,14 +20,15 @@ func offlineFlag() cli.Flag {
 
 // withImage sees to it that instances have an image to start from: a first start pulls one.
 func withImage(c *cli.Context, conf config.Config, names []string) error {
-	if c.Bool("offline") || !needsImage(conf, names) {
+	if conf.Offline || !needsImage(conf, names) {
 		return nil // a start without an image says what to do
 	}
 	terminal, noColor := view.Detect(os.Stderr, os.LookupEnv)
 	screen := view.New(os.Stderr, terminal, noColor)
-	screen.Line(view.Info, "there is no image yet: pulling the latest one of "+image.DefaultRepo)
+	request := image.Request{Arch: conf.Arch, Repo: conf.ImageRepo, Branch: conf.ImageBranch}
+	screen.Line(view.Info, "there is no image yet: pulling the latest one of "+cmp.Or(request.Repo, image.DefaultRepo))
 	screen.Close()
-	if err := fetchImage(c, conf, image.Request{Arch: conf.Arch}, os.Stderr); err != nil {
+	if err := fetchImage(c, conf, request, os.Stderr); err != nil {
 		if errors.Is(err, errPullInterrupted) {
 			return err
 		}

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
 	"github.com/stackemu/stackemu/actors"
@@ -22,12 +24,14 @@ import (
 // job is what a process is to run in the foreground.
 type job struct {
 	conf     config.Config
-	members  []*member        // instances that others can talk to
-	consoles []home.Instance  // whose guests' consoles to follow
-	starts   []messages.Fleet // what to tell the tree
+	members  []*member           // instances that others can talk to
+	consoles []home.Instance     // whose guests' consoles to follow
+	starts   []messages.Fleet    // what to tell the tree
+	again    func() (job, error) // the same once more, for a restart; nil where that makes no sense
 }
 
-// foreground tells a tree what to start, shows what happens, and passes Ctrl-C on, until no instance is left.
+// foreground tells a tree what to start, shows what happens, and passes Ctrl-C on, until no instance is left. On a terminal it
+// listens to keys meanwhile.
 func foreground(c *cli.Context, j job) error {
 	terminal, noColor := view.Detect(os.Stdout, os.LookupEnv)
 	screen := view.New(os.Stdout, terminal, noColor)
@@ -40,15 +44,41 @@ func foreground(c *cli.Context, j job) error {
 	if err != nil {
 		return err
 	}
+	var keys <-chan rune
+	if terminal && j.again != nil {
+		if k, ok := openKeyboard(os.Stdin, screen); ok {
+			defer k.close()
+			screen.Panel(panelKeys)
+			keys = k.keys
+		}
+	}
+	for {
+		again, err := j.run(log, screen, keys)
+		if err != nil || !again {
+			return err
+		}
+		if j, err = j.again(); err != nil {
+			return err
+		}
+	}
+}
+
+// run runs it once. again says that the user wants it anew.
+func (j job) run(log zerolog.Logger, screen *view.View, keys <-chan rune) (again bool, err error) {
 	h := newHost(j.conf, log, j.members...)
 	for _, files := range j.consoles {
-		screen.Follow(files.Name, view.NewTail(files.SerialLog, time.Now()).LastLine)
+		screen.Follow(files.Name, view.NewTail(files.SerialLog, time.Now()).LastLines)
+	}
+	if keys != nil {
+		defer watchMemory(j.members, screen)()
 	}
 	for _, start := range j.starts {
 		h.tree.Tell(start)
 	}
-	err = newRunner(h.tree, screen).run(h.happened)
-	return errors.Join(err, h.close())
+	r := newRunner(h.tree, screen)
+	r.keys, r.members = keys, j.members
+	err = r.run(h.happened)
+	return r.again, errors.Join(err, h.close())
 }
 
 // runner is one run of a tree, from the start of its instances to the last word of the last of them.
@@ -58,7 +88,11 @@ type runner struct {
 	teller  *teller
 	hint    string // what the first signal is answered with
 	signals []os.Signal
-	stopped time.Time // when it came
+	keys    <-chan rune // nil where nobody presses any
+	members []*member
+	systemd *notifier // nil for nobody
+	stopped time.Time // when the stop was asked for
+	again   bool      // and a start after that
 	forced  bool
 	outcome error
 }
@@ -80,6 +114,10 @@ func (r *runner) run(happened <-chan messages.Observer) error {
 		select {
 		case <-signals:
 			r.stop()
+		case key := <-r.keys:
+			r.pressed(key)
+		case <-r.systemd.beat():
+			r.systemd.say(daemon.SdNotifyWatchdog)
 		case m := <-happened:
 			if _, last := m.(*messages.FleetIdle); last {
 				return r.outcome
@@ -91,8 +129,8 @@ func (r *runner) run(happened <-chan messages.Observer) error {
 
 func (r *runner) stop() {
 	switch {
-	case r.stopped.IsZero():
-		r.stopped = time.Now()
+	case r.stopped.IsZero(), r.again:
+		r.stopped, r.again = time.Now(), false
 		r.screen.Line(view.Info, r.hint)
 		r.tree.Tell(&messages.StopInstances{})
 	case time.Since(r.stopped) > bounce:
@@ -104,6 +142,7 @@ func (r *runner) stop() {
 func (r *runner) show(m messages.Observer) {
 	if instance, e, ok := eventOf(m); ok {
 		r.teller.tell(instance, e)
+		r.systemd.tell(e)
 	}
 	if ended, ok := m.(*messages.InstanceEnded); ok {
 		r.ended(ended)

@@ -10,6 +10,7 @@ import (
 	"github.com/stackemu/stackemu/actors"
 	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/internal/otlp"
 	"github.com/stackemu/stackemu/messages"
 )
 
@@ -20,11 +21,13 @@ type host struct {
 	members  map[string]*member
 	happened chan messages.Observer // what the tree tells, after the members have heard it
 	done     chan struct{}
+	spans    *otlp.Exporter // nil when nobody wants them
 }
 
 // newHost grows a tree for the members; nothing is started yet. The caller reads happened until the fleet is idle, and
 // closes the host.
 func newHost(conf config.Config, log zerolog.Logger, members ...*member) *host {
+	noCoreFiles()
 	policy := lifecycle.DefaultPolicy()
 	policy.ReadyTimeout, policy.WarmTimeout = conf.ReadyTimeout, conf.SnapshotReadyTimeout
 	policy.RequireSnapshot = conf.RequireSnapshot
@@ -36,6 +39,7 @@ func newHost(conf config.Config, log zerolog.Logger, members ...*member) *host {
 	for _, m := range members {
 		m.tree = h.tree
 	}
+	h.spans = exportSpans(log, members)
 	return h
 }
 
@@ -61,7 +65,7 @@ func instanceOf(o messages.Observer) string {
 const (
 	// closeTimeout is for actors that have nothing left to do.
 	closeTimeout = 30 * time.Second
-	// farewell is for readers of events that have not read the last ones yet.
+	// farewell is for readers of events that have not read the last ones yet, and for a collector of spans.
 	farewell = 2 * time.Second
 )
 
@@ -73,6 +77,7 @@ func (h *host) close() error {
 	err := h.tree.Close(ctx)
 	ctx, cancel = context.WithTimeout(context.Background(), farewell)
 	defer cancel()
+	h.spans.Close(ctx)
 	for _, m := range h.members {
 		err = errors.Join(err, m.close(ctx))
 	}

@@ -46,15 +46,9 @@ func imageBuild(c *cli.Context) error {
 	if c.NArg() > 0 {
 		return &usage{fmt.Errorf("image build takes no argument (%q)", c.Args().First())}
 	}
-	conf, err := config.FromEnv(os.LookupEnv)
+	conf, err := settings(c, "arch")
 	if err != nil {
-		return &usage{err}
-	}
-	if arch := c.String("arch"); arch != "" {
-		if arch != "amd64" && arch != "arm64" {
-			return &usage{fmt.Errorf("--arch %q: want amd64 or arm64", arch)}
-		}
-		conf.Arch = arch
+		return err
 	}
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -92,7 +86,7 @@ func buildImage(ctx context.Context, c *cli.Context, conf config.Config) error {
 	}
 	began := time.Now()
 	built, err := guest.Build(ctx, guest.Options{
-		Arch: conf.Arch, Output: image.Disk, SizeGiB: c.Int("size"), Container: c.String("container"),
+		Arch: conf.Arch, Output: image.Disk, SizeGiB: c.Int("size"), Container: c.String("container"), Profile: conf.Profile,
 		Qemu: binary, Accel: accel, Progress: func(s guest.Stage) { showStage(screen, s, time.Since(began)) },
 	})
 	if err != nil {

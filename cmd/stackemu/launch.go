@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/control"
 	"github.com/stackemu/stackemu/internal/home"
 )
@@ -30,7 +33,7 @@ type launched struct {
 
 // launch starts a supervisor for an instance. It has a session of its own, so that neither a Ctrl-C nor the end of the
 // terminal reaches it, and holds nothing of ours open.
-func launch(c *cli.Context, files home.Instance) (*launched, error) {
+func launch(c *cli.Context, conf config.Config, files home.Instance) (*launched, error) {
 	if err := files.Create(); err != nil {
 		return nil, err
 	}
@@ -43,13 +46,18 @@ func launch(c *cli.Context, files home.Instance) (*launched, error) {
 		return nil, err
 	}
 	defer log.Close()
+	wishes, err := handOver(conf, files)
+	if err != nil {
+		return nil, err
+	}
+	defer wishes.Close()
 	ours, theirs, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer theirs.Close()
 	cmd := exec.Command(self, superviseArgs(c, files.Name)...)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = wishes, log, log
 	cmd.ExtraFiles = []*os.File{theirs} // reportFD there
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -74,17 +82,32 @@ func (l *launched) next() (r report, err error) {
 
 func (l *launched) close() { _ = l.pipe.Close() }
 
-// superviseArgs is the command line of a supervisor: our own flags, as far as they concern it.
+// handOver writes a configuration where the supervisor reads it, and nobody else: in a file without a name. So the supervisor wants
+// what this command wants, whatever becomes of variables and files meanwhile.
+func handOver(conf config.Config, files home.Instance) (*os.File, error) {
+	f, err := os.CreateTemp(files.Dir, ".config-*")
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(os.Remove(f.Name()), json.NewEncoder(f).Encode(conf))
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// handedOver is the configuration that the launching command has written.
+func handedOver(in io.Reader) (conf config.Config, err error) {
+	if err := json.NewDecoder(in).Decode(&conf); err != nil {
+		return conf, fmt.Errorf("the configuration of who has launched this supervisor: %w", err)
+	}
+	return conf, nil
+}
+
+// superviseArgs is the command line of a supervisor.
 func superviseArgs(c *cli.Context, name string) []string {
-	args := []string{"--log-level", c.String("log-level"), "--log-format", c.String("log-format"), superviseName}
-	if c.Bool("require-snapshot") {
-		args = append(args, "--require-snapshot")
-	}
-	if format := c.String("format"); format != "" {
-		args = append(args, "--format", format)
-	}
-	for _, dir := range c.StringSlice("mount") {
-		args = append(args, "--mount", dir)
-	}
-	return append(args, "--", name)
+	return []string{"--log-level", c.String("log-level"), "--log-format", c.String("log-format"), superviseName, "--" + handedOverFlag, "--", name}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/download"
 	"github.com/stackemu/stackemu/internal/download/image"
 )
@@ -38,16 +37,13 @@ func listReleases(c *cli.Context) error {
 	if n := c.Int("limit"); n < 1 || n > 1000 {
 		return &usage{fmt.Errorf("--limit %d: want 1 to 1000", n)}
 	}
-	conf, err := config.FromEnv(os.LookupEnv)
+	conf, err := settings(c, "repo")
 	if err != nil {
-		return &usage{err}
-	}
-	if err := (image.Request{Arch: conf.Arch, Repo: c.String("repo")}).Check(); err != nil {
-		return &usage{err}
+		return err
 	}
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	list, err := puller(conf).Releases(ctx, c.String("repo"), c.Int("limit"))
+	list, err := puller(conf).Releases(ctx, conf.ImageRepo, c.Int("limit"))
 	if err != nil {
 		return fmt.Errorf("list-releases: %w", err)
 	}

@@ -10,6 +10,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+// logged is what every line of the log passes on its way out. Tests stop the program there.
+var logged = func(out io.Writer) io.Writer { return out }
+
 // logger is the program's log as the global flags want it. Logs go to out, which is standard error, or the view that
 // shares the terminal with it.
 func logger(c *cli.Context, out io.Writer) (zerolog.Logger, error) {
@@ -25,5 +28,5 @@ func logger(c *cli.Context, out io.Writer) (zerolog.Logger, error) {
 	default:
 		return zerolog.Nop(), &usage{fmt.Errorf("--log-format %q: want console or json", format)}
 	}
-	return zerolog.New(out).Level(level).With().Timestamp().Logger(), nil
+	return zerolog.New(logged(out)).Level(level).With().Timestamp().Logger(), nil
 }

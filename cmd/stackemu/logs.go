@@ -4,17 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 
+	"github.com/stackemu/stackemu/internal/guestapi"
 	"github.com/stackemu/stackemu/internal/home"
+	"github.com/stackemu/stackemu/internal/session"
 	"github.com/stackemu/stackemu/internal/tail"
+	"github.com/stackemu/stackemu/internal/view"
 )
 
 // logSources are the logs of an instance, by the names that --source has for them.
@@ -33,9 +39,10 @@ func logsCommand() *cli.Command {
 		Name:      "logs",
 		Usage:     "show a log of an instance",
 		ArgsUsage: "[NAME]",
-		Description: "SOURCE is supervisor (what `start` would have shown), serial (the guest's console), qemu (what QEMU itself said) or messages\n" +
-			"(every message of the supervisor's actors, one JSON object a line). The files stay when the instance stops.\n\n" +
-			"Example: stackemu logs -f --source serial",
+		Description: "SOURCE is supervisor (what `start` would have shown), serial (the guest's console), qemu (what QEMU itself said), messages\n" +
+			"(every message of the supervisor's actors, one JSON object a line) or stack (the stack's services, each line with the\n" +
+			"service's name). The files stay when the instance stops, but for the stack's, which are in the guest.\n\n" +
+			"Example: stackemu logs -f --source stack",
 		Flags: []cli.Flag{
 			nameFlag(),
 			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on with what is written from now on, until Ctrl-C"},
@@ -46,11 +53,14 @@ func logsCommand() *cli.Command {
 	}
 }
 
+// stackSource is the log of the stack's services, which is in the guest.
+const stackSource = "stack"
+
 func sourceNames() (names []string) {
 	for _, s := range logSources {
 		names = append(names, s.name)
 	}
-	return names
+	return append(names, stackSource)
 }
 
 func logs(c *cli.Context) error {
@@ -59,8 +69,8 @@ func logs(c *cli.Context) error {
 		return err
 	}
 	source := c.String("source")
-	if source == "stack" {
-		return &usage{errors.New("--source stack is not there yet: `stackemu exec NAME -- cat FILE` shows files of the guest")}
+	if source == stackSource {
+		return stackLog(c, files.Name)
 	}
 	n := slices.Index(sourceNames(), source)
 	if n < 0 {
@@ -68,7 +78,9 @@ func logs(c *cli.Context) error {
 	}
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	err = tail.Copy(ctx, os.Stdout, logSources[n].path(files), tail.Options{Lines: c.Int("lines"), Follow: c.Bool("follow")})
+	out, done := logOutput()
+	defer done()
+	err = tail.Copy(ctx, out, logSources[n].path(files), tail.Options{Lines: c.Int("lines"), Follow: c.Bool("follow")})
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		hint := ""
@@ -82,4 +94,29 @@ func logs(c *cli.Context) error {
 		return fmt.Errorf("%s: logs: %w", files.Name, err)
 	}
 	return nil
+}
+
+// stackLog shows the log of the stack's services, through the guest.
+func stackLog(c *cli.Context, name string) error {
+	args := []string{"logs", "-n", strconv.Itoa(c.Int("lines"))}
+	if c.Bool("follow") {
+		args = append(args, "-f")
+	}
+	out, done := logOutput()
+	defer done()
+	g := guestProgram{command: "logs", name: name, out: out, mustStream: true, Program: session.Program{Path: guestapi.Program, Args: args}}
+	err := g.run(c)
+	if errors.Is(err, errInterrupted) { // the user has seen enough
+		return nil
+	}
+	return err
+}
+
+// logOutput is where logs go. A guest writes most of them, and nothing of it is to move a terminal's cursor, or worse.
+func logOutput() (out io.Writer, done func()) {
+	if !term.IsTerminal(int(os.Stdout.Fd())) {
+		return os.Stdout, func() {}
+	}
+	lines := view.New(os.Stdout, false, true)
+	return lines, lines.Close
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/profile"
 	"github.com/stackemu/stackemu/internal/status"
 )
@@ -29,9 +28,9 @@ func ls(c *cli.Context) error {
 	if c.NArg() > 0 {
 		return &usage{fmt.Errorf("ls takes no argument (%q)", c.Args().First())}
 	}
-	conf, err := config.FromEnv(os.LookupEnv)
+	conf, err := settings(c)
 	if err != nil {
-		return &usage{err}
+		return err
 	}
 	names, err := conf.Folders().Instances()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/internal/view"
 )
 
 // version is set by the build.
@@ -100,7 +101,7 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// complain writes an error as one path, with the program's name at its head.
+// complain writes an error as one path, with the program's name at its head. Words of a guest may be in it.
 func complain(err error) {
-	fmt.Fprintln(os.Stderr, "stackemu: "+strings.TrimSpace(err.Error()))
+	fmt.Fprintln(os.Stderr, "stackemu: "+strings.TrimSpace(view.Clean(err.Error())))
 }

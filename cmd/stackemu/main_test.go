@@ -31,7 +31,15 @@ func TestMain(m *testing.M) {
 		if d, err := time.ParseDuration(os.Getenv("STACKEMU_TEST_RECOVERY")); err == nil {
 			recovery = d
 		}
-		code := run(os.Args)
+		if dir := os.Getenv(planEnv); dir != "" {
+			logged = func(out io.Writer) io.Writer { return saboteur{out, dir} }
+		}
+		code := 0
+		if os.Getenv("STACKEMU_TEST_RUN") == linesMode {
+			runLines(os.Args[1:])
+		} else {
+			code = run(os.Args)
+		}
 		// The library's throttle of dead letters ends by itself, one second after the first of them.
 		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/asynkron/protoactor-go/actor.NewDeadLetter.NewThrottle.func4.1")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -90,6 +98,8 @@ type emulator struct {
 	env  []string
 	port map[string]int
 	qemu *qemu.Binary
+
+	deeds string // directory with what is still to be done to its supervisors (see planEnv)
 }
 
 func newEmulator(t *testing.T, s qemutest.Script) *emulator {
@@ -97,7 +107,7 @@ func newEmulator(t *testing.T, s qemutest.Script) *emulator {
 	e := &emulator{T: t, home: t.TempDir(), port: map[string]int{"DASHBOARD": freePort(t), "BACKEND": freePort(t)}}
 	b := qemutest.Binary(t, s)
 	e.qemu = b
-	e.env = append(os.Environ(), "STACKEMU_TEST_RUN=1",
+	e.env = append(os.Environ(), "STACKEMU_TEST_RUN=1", "STACKEMU_CONFIG=none",
 		"GORACE=atexit_sleep_ms=0", // the race detector would hold every exit up for a second
 		"STACK_EMULATOR_HOME="+e.home, "EMULATOR_ARCH=amd64", "EMULATOR_RAM=512", "QEMU_IMG="+b.Img, "QEMU_SYSTEM_X86_64="+b.Path)
 	for name, port := range e.port {
@@ -110,7 +120,7 @@ func newEmulator(t *testing.T, s qemutest.Script) *emulator {
 	if err := os.WriteFile(image, qemutest.Qcow2(""), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(image+".json", []byte(`{"profile":"reference"}`), 0o600); err != nil {
+	if err := os.WriteFile(image+".json", []byte(`{"profile":"reference","services":["dashboard","backend"]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return e

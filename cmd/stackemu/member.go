@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 
@@ -32,6 +33,9 @@ type member struct {
 	feed  *control.Feed
 	tree  *actors.Tree // set before there is a socket
 	ended chan struct{}
+
+	sessions sessions
+	leases   leases
 
 	mu     sync.Mutex
 	server *control.Server // nil until the instance is held
@@ -83,6 +87,8 @@ func (m *member) observe(o messages.Observer) {
 	case *messages.GuestRan:
 		m.answer(o)
 		return
+	case *messages.StateChanged:
+		m.sessions.enter(o.To)
 	case *messages.InstanceEnded:
 		m.remember(o)
 		defer close(m.ended)
@@ -115,10 +121,13 @@ func (m *member) image() string { return m.conf.Folders().Image(m.conf.Arch).Dis
 func (m *member) Status(context.Context) status.Status {
 	s := m.feed.Status()
 	s.Image = m.image()
-	s.Supervisor = &status.Supervisor{PID: os.Getpid(), Version: version, Background: m.background}
+	s.Supervisor = &status.Supervisor{PID: os.Getpid(), Version: version, Background: m.background, Goroutines: runtime.NumGoroutine()}
 	s.VM = runningVM(m.files)
 	return s
 }
+
+// Actors are those of the whole process.
+func (m *member) Actors() []status.Actor { return m.tree.Actors() }
 
 // runningVM is the QEMU of an instance; nil if none runs.
 func runningVM(files home.Instance) *status.VM {
@@ -135,7 +144,10 @@ func (m *member) Events(ctx context.Context, after uint64) iter.Seq[status.Event
 }
 
 // Stop begins a stop.
-func (m *member) Stop(kill bool) { m.tree.Tell(&messages.StopInstance{Instance: m.name, Kill: kill}) }
+func (m *member) Stop(kill bool) {
+	m.leases.stop()
+	m.tree.Tell(&messages.StopInstance{Instance: m.name, Kill: kill})
+}
 
 // Exec runs a program in the guest. It ends when ctx does; the program goes on.
 func (m *member) Exec(ctx context.Context, r control.ExecRequest) (control.ExecResult, error) {

@@ -2,14 +2,12 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/control"
 	"github.com/stackemu/stackemu/internal/profile"
 )
@@ -38,9 +36,9 @@ func open(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	conf, err := config.FromEnv(os.LookupEnv)
+	conf, err := settings(c)
 	if err != nil {
-		return &usage{err}
+		return err
 	}
 	files, err := conf.Folders().Instance(name)
 	if err != nil {
@@ -66,13 +64,10 @@ func open(c *cli.Context) error {
 
 // namedInstance is the instance of a command whose arguments are something else.
 func namedInstance(c *cli.Context) (string, error) {
-	switch {
-	case c.IsSet("name"):
+	if c.IsSet("name") {
 		return resolve(c.String("name"))
-	case os.Getenv(nameVariable) != "":
-		return resolve(os.Getenv(nameVariable))
 	}
-	return resolve("default")
+	return configuredName(c)
 }
 
 // browse asks the desktop to show a page. It says nothing on our streams.

@@ -71,7 +71,7 @@ func pullRequest(c *cli.Context) (image.Request, config.Config, error) {
 	if c.NArg() > 0 {
 		return none, config.Config{}, fmt.Errorf("pull takes no argument (%q)", c.Args().First())
 	}
-	conf, err := config.FromEnv(os.LookupEnv)
+	conf, err := settings(c, "arch", "repo", "branch")
 	if err != nil {
 		return none, conf, err
 	}
@@ -80,15 +80,16 @@ func pullRequest(c *cli.Context) (image.Request, config.Config, error) {
 			return none, conf, fmt.Errorf("--%s is given, and is empty", flag)
 		}
 	}
-	r := image.Request{Arch: conf.Arch, Repo: c.String("repo"), Branch: c.String("branch"), Tag: c.String("tag"), PR: c.Int("pr"), Run: c.Int64("run"),
-		File: c.String("file"), Force: c.Bool("force")}
-	if arch := c.String("arch"); arch != "" {
-		r.Arch = arch
+	r := image.Request{Arch: conf.Arch, Tag: c.String("tag"), PR: c.Int("pr"), Run: c.Int64("run"), File: c.String("file"), Force: c.Bool("force")}
+	if c.IsSet("repo") || r.File == "" { // what is configured gives way to what the command line says
+		r.Repo = conf.ImageRepo
+	}
+	if c.IsSet("branch") || r.Tag == "" && r.PR == 0 && r.Run == 0 && r.File == "" {
+		r.Branch = conf.ImageBranch
 	}
 	if err := r.Check(); err != nil {
 		return none, conf, err
 	}
-	conf.Arch = r.Arch
 	if r.File != "" && !strings.Contains(r.File, "://") { // the work is done in another place
 		if r.File, err = filepath.Abs(r.File); err != nil {
 			return none, conf, err

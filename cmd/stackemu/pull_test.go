@@ -215,7 +215,7 @@ func TestPullBelowAnInstance(t *testing.T) {
 	u := p.up()
 	key := p.rotated()
 	mine := filepath.Join(t.TempDir(), "mine.qcow2")
-	about := fmt.Sprintf(`{"source":"built","digest":%q,"profile":"reference"}`, githubtest.Digest(diskWith(1)))
+	about := fmt.Sprintf(`{"source":"built","digest":%q,"profile":"reference","services":["dashboard","backend"]}`, githubtest.Digest(diskWith(1)))
 	for path, text := range map[string][]byte{mine: diskWith(1), mine + ".json": []byte(about)} {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)

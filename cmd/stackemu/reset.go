@@ -10,7 +10,6 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
-	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/instance"
 )
 
@@ -33,9 +32,9 @@ func reset(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	conf, err := config.FromEnv(os.LookupEnv)
+	conf, err := settings(c)
 	if err != nil {
-		return &usage{err}
+		return err
 	}
 	i, err := instance.Open(conf, name)
 	if err != nil {

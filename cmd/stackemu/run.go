@@ -24,7 +24,8 @@ func runCommand() *cli.Command {
 			"publishable key and URLs also with NEXT_PUBLIC_, VITE_ and EXPO_PUBLIC_ before their names. With --config-file they are those\n" +
 			"of the file's project, and there is STACK_SECRET_SERVER_KEY. Secret keys of other backends in our own environment are not\n" +
 			"passed on. Signals are; the exit code is the command's (126 and 127 when it cannot be run, 128 and the signal's number when a\n" +
-			"signal has ended it), and never 0 when the instance has failed. An instance that ran already goes on after that.\n\n" +
+			"signal has ended it), and never 0 when the instance has failed. An instance that ran already goes on after that, and one that\n" +
+			"others `run` something with is stopped after the last of them.\n\n" +
 			"Example: stackemu run --config-file stack.config.ts -- npm run dev",
 		Flags: append(runFlags(), configFileFlag(),
 			&cli.BoolFlag{Name: "keep", Usage: "leave the instance running"},
@@ -79,20 +80,18 @@ func nameOfRun(c *cli.Context, names []string) (string, error) {
 	if c.IsSet("name") {
 		names = append(slices.Clone(names), c.String("name"))
 	}
-	switch variable := os.Getenv(nameVariable); {
+	switch {
 	case len(names) > 1:
 		return "", &usage{errors.New("run takes one instance name at most")}
 	case len(names) == 1:
 		return resolve(names[0])
-	case variable != "":
-		return resolve(variable)
 	}
-	return home.DefaultInstance, nil
+	return configuredName(c)
 }
 
 // run brings the instance up, runs the command, and stops what it has started.
 func (e *errand) run(relay *relay, command *program) error {
-	err := e.bringUp(relay.ctx)
+	err := e.use(relay.ctx)
 	var vars []variable
 	if err == nil {
 		vars, err = e.variables(relay.ctx)
@@ -109,6 +108,7 @@ func (e *errand) run(relay *relay, command *program) error {
 
 // leave ends what this command has begun. It fails if the instance has, whoever has started it.
 func (e *errand) leave(ctx context.Context) error {
+	defer e.release()
 	now, err := inspect(ctx, e.conf, e.files.Name)
 	if err == nil && now.State == status.Failed && e.isUp {
 		return fmt.Errorf("%s: run: the instance failed meanwhile: %s", e.files.Name, now.Cause)
@@ -116,8 +116,56 @@ func (e *errand) leave(ctx context.Context) error {
 	if !e.ours() || e.cli.Bool("keep") || err == nil && (now.State == status.Stopped || now.State == status.Failed) || e.replaced(now) {
 		return nil
 	}
+	if users, stops := e.giveBack(ctx); !stops {
+		if users > 0 {
+			fmt.Fprintf(os.Stderr, "%s: it is in use by %d other `stackemu run`, and is stopped after that\n", e.files.Name, users)
+		}
+		return nil
+	}
 	_, err = stopOne(ctx, e.cli, e.conf, e.files.Name)
 	return err
+}
+
+// use brings the instance up and sees to it that nobody's `run` stops it before we have ended.
+func (e *errand) use(ctx context.Context) error {
+	for {
+		e.starter = e.newStarter()
+		if err := e.bringUp(ctx); err != nil {
+			return err
+		}
+		kind := control.LeaseUse
+		switch {
+		case e.cli.Bool("keep"):
+			kind = control.LeaseKeep
+		case e.ours():
+			kind = control.LeaseOwn
+		}
+		var err error
+		e.lease, err = e.starter.client.Lease(ctx, kind)
+		var refused *control.Error
+		switch {
+		case errors.Is(err, control.ErrNoSupervisor), errors.As(err, &refused) && refused.Code == control.CodeStopping:
+			continue // it is somebody's end that we have come to
+		case err != nil:
+			return fmt.Errorf("%s: run: %w", e.files.Name, err)
+		}
+		return nil
+	}
+}
+
+// giveBack ends our use of the instance, and says how many others use it, and whether it is to be stopped.
+func (e *errand) giveBack(ctx context.Context) (users int, stops bool) {
+	if e.lease == nil {
+		return 0, true
+	}
+	users, stops, err := e.lease.Return(ctx)
+	return users, stops || err != nil // a stop says what is wrong with it
+}
+
+func (e *errand) release() {
+	if e.lease != nil {
+		e.lease.Release()
+	}
 }
 
 // ours says whether this command has started the instance: one that ran already, in whatever state, is somebody else's.
@@ -149,18 +197,19 @@ type errand struct {
 	files      home.Instance
 	configFile string // "" without --config-file
 	starter    *starter
-	orphaned   bool // its VM ran before, without a supervisor
-	isUp       bool // it has been ready
+	lease      *control.Lease // nil until it is up
+	orphaned   bool           // its VM ran before, without a supervisor
+	isUp       bool           // it has been ready
 }
 
 // newErrand checks all that can be checked before an instance is started.
 func newErrand(c *cli.Context, name string) (*errand, error) {
 	e := &errand{cli: c}
 	var err error
-	if e.configFile, err = takeConfigFile(c); err != nil {
+	if e.conf, err = configFor(c, []string{name}); err != nil {
 		return nil, err
 	}
-	if e.conf, err = configFor(c, []string{name}); err != nil {
+	if e.configFile, err = takeConfigFile(c, &e.conf); err != nil {
 		return nil, err
 	}
 	if _, err := logger(c, os.Stderr); err != nil { // the supervisor would be the one to complain
@@ -169,6 +218,10 @@ func newErrand(c *cli.Context, name string) (*errand, error) {
 	if e.files, err = e.conf.Folders().Instance(name); err != nil {
 		return nil, &usage{err}
 	}
-	e.starter = &starter{cli: c, conf: e.conf, files: e.files, client: control.NewClient(e.files.ControlSock)}
+	e.starter = e.newStarter()
 	return e, withImage(c, e.conf, []string{name})
+}
+
+func (e *errand) newStarter() *starter {
+	return &starter{cli: e.cli, conf: e.conf, files: e.files, client: control.NewClient(e.files.ControlSock)}
 }

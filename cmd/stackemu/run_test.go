@@ -238,3 +238,80 @@ func TestSplitRun(t *testing.T) {
 		}
 	}
 }
+
+// Two that use one instance: who has started it does not take it from the other.
+func TestTwoRuns(t *testing.T) {
+	e := newBackground(t, healthy)
+	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1")
+	go1, go2 := filepath.Join(t.TempDir(), "go1"), filepath.Join(t.TempDir(), "go2")
+	first := e.start(runsUntil(go1)...)
+	first.Until("^begun$")
+	st := e.status(0, "default")
+	second := e.start(runsUntil(go2)...)
+	second.Until("^begun$")
+	e.touch(go1)
+	if code := first.End(); code != 3 {
+		t.Errorf("the first: exit code %d: %s", code, first.Stderr())
+	}
+	e.complains(first, "^default: it is in use by 1 other `stackemu run`, and is stopped after that$")
+	if now := e.status(0, "default"); now.VM == nil || now.VM.PID != st.VM.PID {
+		t.Errorf("got %+v", now)
+	}
+	e.touch(go2)
+	if code := second.End(); code != 3 {
+		t.Errorf("the second: exit code %d: %s", code, second.Stderr())
+	}
+	e.until("default", exitStopped)
+	e.nothingLeft()
+}
+
+// One that is killed is no user any more. A `start` in between wants the instance to stay.
+func TestRunIsKilled(t *testing.T) {
+	e := newBackground(t, healthy)
+	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1")
+	for _, kept := range []bool{false, true} {
+		end := filepath.Join(t.TempDir(), "end")
+		c := e.start(runsUntil(end)...)
+		c.Until("^begun$")
+		if kept {
+			e.says(e.run(0, "start"), "is already running")
+		}
+		c.Kill()
+		e.touch(end) // for its command, which nobody waits for any more
+		if !kept {
+			e.until("default", exitStopped)
+			continue
+		}
+		c = e.start("run", "--", "true")
+		if code := c.End(); code != 0 {
+			t.Errorf("exit code %d: %s", code, c.Stderr())
+		}
+		e.status(0, "default")
+	}
+}
+
+// runsUntil runs something that ends with exit code 3 when there is a file.
+func runsUntil(file string) []string {
+	return []string{"run", "--", "sh", "-c", "echo begun; while ! [ -e " + file + " ]; do sleep 0.02; done; exit 3"}
+}
+
+func (e *emulator) touch(path string) {
+	e.Helper()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		e.Fatal(err)
+	}
+}
+
+// until waits until `status` ends with a code.
+func (e *emulator) until(name string, code int) {
+	e.Helper()
+	for late := time.Now().Add(time.Minute); ; {
+		c := e.start("status", name)
+		if c.End() == code {
+			return
+		}
+		if time.Now().After(late) {
+			e.Fatalf("%s does not become what it should: %s", name, c.Stdout())
+		}
+	}
+}

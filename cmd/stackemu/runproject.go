@@ -32,7 +32,7 @@ func configFileFlag() cli.Flag {
 
 // takeConfigFile is the path of the config file, without symbolic links, and makes its directory one of the mounts: a new
 // instance gets it by that.
-func takeConfigFile(c *cli.Context) (string, error) {
+func takeConfigFile(c *cli.Context, conf *config.Config) (string, error) {
 	if !c.IsSet(configFileName) {
 		return "", nil
 	}
@@ -49,18 +49,14 @@ func takeConfigFile(c *cli.Context) (string, error) {
 	} else if !info.Mode().IsRegular() {
 		return wrong(fmt.Errorf("%s is not a file", path))
 	}
-	given, err := mounts(c.StringSlice("mount"))
-	if err != nil {
-		return "", &usage{err}
-	}
-	if mountedBy(given, path) {
+	if mountedBy(conf.Mounts, path) {
 		return path, nil
 	}
-	dir := filepath.Dir(path)
-	if strings.Contains(dir, ",") { // the flag takes a list
-		return wrong(fmt.Errorf("%s: a directory with a comma in its name cannot be mounted: rename it", dir))
+	conf.Mounts = append(conf.Mounts, config.Mount{Dir: filepath.Dir(path)})
+	if *conf, err = conf.FindMounts(); err != nil {
+		return wrong(err)
 	}
-	return path, c.Set("mount", dir+":rw")
+	return path, nil
 }
 
 // mountedBy says whether one of the mounts has a file in it.

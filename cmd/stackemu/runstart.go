@@ -25,7 +25,7 @@ func (e *errand) bringUp(ctx context.Context) error {
 	terminal, noColor := view.Detect(os.Stderr, os.LookupEnv)
 	screen := view.New(os.Stderr, terminal, noColor)
 	defer screen.Close()
-	screen.Follow(e.files.Name, view.NewTail(e.files.SerialLog, time.Now()).LastLine)
+	screen.Follow(e.files.Name, view.NewTail(e.files.SerialLog, time.Now()).LastLines)
 	s := e.starter
 	s.screen, s.teller = screen, newTeller(screen)
 	s.teller.quiet = !terminal

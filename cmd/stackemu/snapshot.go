@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -41,9 +40,9 @@ type shelf struct {
 
 // onShelf runs a command on the snapshots, until a signal.
 func onShelf(c *cli.Context, f func(context.Context, shelf) error) error {
-	conf, err := config.FromEnv(os.LookupEnv)
+	conf, err := settings(c)
 	if err != nil {
-		return &usage{err}
+		return err
 	}
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -148,7 +147,7 @@ func advice(err error) error {
 	case errors.As(err, &damaged):
 		return fmt.Errorf("%w%s", err, whereTo(damaged))
 	case errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("%w (make room first: `stackemu snapshot prune`)", err)
+		return fmt.Errorf("%w (make room first: `stackemu prune`)", err)
 	}
 	return err
 }

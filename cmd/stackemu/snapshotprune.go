@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/stackemu/stackemu/internal/prune"
 	"github.com/stackemu/stackemu/internal/snapshot"
 )
 
@@ -89,7 +89,7 @@ func snapshotPrune(c *cli.Context) error {
 		return err
 	}
 	return onShelf(c, func(ctx context.Context, s shelf) error {
-		images, err := s.images(ctx)
+		images, err := prune.Images(ctx, s.conf.Folders())
 		if err != nil {
 			return fmt.Errorf("snapshot prune: %w", err)
 		}
@@ -101,42 +101,12 @@ func snapshotPrune(c *cli.Context) error {
 		}
 		for _, e := range pruned.Removed {
 			freed += e.Bytes
-			fmt.Printf("%s %s, %s: %s\n", verb, nameOf(e), size(e.Bytes), whyPruned(e))
+			fmt.Printf("%s %s, %s: %s\n", verb, nameOf(e), size(e.Bytes), prune.Why(e))
 		}
 		for _, e := range pruned.Held {
-			fmt.Printf("left %s, %s: an instance uses it (%s)\n", nameOf(e), size(e.Bytes), whyPruned(e))
+			fmt.Printf("left %s, %s: an instance uses it (%s)\n", nameOf(e), size(e.Bytes), prune.Why(e))
 		}
 		fmt.Printf("%s %d, %s in all\n", verb, len(pruned.Removed), size(freed))
 		return err
 	})
-}
-
-// images are the digests of all images there are. One that cannot be read ends the command: its snapshots are not to be lost.
-func (s shelf) images(ctx context.Context) (map[string]bool, error) {
-	folders := s.conf.Folders()
-	paths, err := filepath.Glob(filepath.Join(folders.Images, "*.qcow2"))
-	if err != nil {
-		return nil, err
-	}
-	digests := map[string]bool{}
-	for _, path := range paths {
-		digest, err := snapshot.ImageDigest(ctx, path, folders.Cache)
-		if err != nil {
-			return nil, err
-		}
-		digests[digest] = true
-	}
-	return digests, nil
-}
-
-func whyPruned(e snapshot.Entry) string {
-	switch {
-	case !e.InUse && e.Cause != "":
-		return e.What + ", " + e.Cause
-	case !e.InUse:
-		return e.What
-	case e.Manifest == nil:
-		return "its manifest cannot be read"
-	}
-	return "its image is gone"
 }

@@ -67,7 +67,7 @@ func startAll(c *cli.Context, names []string) error {
 		}
 		s := &starter{cli: c, conf: conf, files: files, client: control.NewClient(files.ControlSock), screen: screen, teller: newTeller(screen)}
 		s.teller.quiet = !terminal
-		screen.Follow(name, view.NewTail(files.SerialLog, time.Now()).LastLine)
+		screen.Follow(name, view.NewTail(files.SerialLog, time.Now()).LastLines)
 		started[n] = s
 		all.Go(func() {
 			if errs[n] = s.start(ctx); errs[n] != nil {
@@ -80,6 +80,7 @@ func startAll(c *cli.Context, names []string) error {
 	var results []status.Status
 	for n, s := range started {
 		if errs[n] == nil {
+			s.keep(ctx)
 			results = append(results, s.now)
 		}
 	}
@@ -134,14 +135,18 @@ func (s *starter) start(ctx context.Context) error {
 		var err error
 		s.now, err = s.client.Status(ctx)
 		switch {
-		case err == nil && s.now.Healthy:
+		case err == nil && s.now.Healthy && s.began:
 			return nil
+		case err == nil && s.now.Healthy:
+			err = s.see(ctx)
 		case err == nil:
 			err = s.join(ctx)
 		case errors.Is(err, control.ErrNoSupervisor):
 			err = s.launch(ctx)
+		case errors.Is(err, control.ErrUnresponsive):
+			return s.path(fmt.Errorf("%w; `stackemu stop --kill %s` ends it with its VM", err, s.files.Name))
 		}
-		if err != nil && !errors.Is(err, errAgain) {
+		if !errors.Is(err, errAgain) {
 			return err
 		}
 	}
@@ -165,7 +170,7 @@ func (s *starter) launch(ctx context.Context) error {
 			return s.path(fmt.Errorf("%w, %d times: see %s", errNoWord, s.losses, s.files.SupervisorLog))
 		}
 	}
-	own, err := launch(s.cli, s.files)
+	own, err := launch(s.cli, s.conf, s.files)
 	if err != nil {
 		return s.path(err)
 	}
@@ -219,11 +224,13 @@ func (s *starter) join(ctx context.Context) error {
 	following, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	patience, after := (*time.Timer)(nil), uint64(0)
-	ending := s.now.Stopping
+	ending, former := s.now.Stopping, s.own == nil && s.now.Lasted()
 	switch {
 	case ending:
 		s.screen.Line(view.Info, s.files.Name+": is being stopped: it is started again after that")
 		after = s.now.Seq
+	case s.now.State == status.Ready && s.now.DiskFull: // a restart would lose what the guest could not write
+		return s.path(fmt.Errorf("it is running, and paused until there is room: %w", syscall.ENOSPC))
 	case s.now.State == status.Ready && s.healed:
 		return s.path(fmt.Errorf("it is running, but not healthy: %s", illness(s.now)))
 	case s.now.State == status.Ready:
@@ -249,8 +256,8 @@ func (s *starter) join(ctx context.Context) error {
 		return context.Cause(ctx)
 	case errors.Is(err, errIll):
 		return s.heal(ctx)
-	case errors.Is(err, control.ErrNoSupervisor), errors.Is(err, control.ErrCutOff), err == nil && ending:
-		return errAgain
+	case errors.Is(err, control.ErrNoSupervisor), errors.Is(err, control.ErrCutOff), err == nil && (ending || former):
+		return errAgain // the end of a run that was there before us is no answer to us
 	case err != nil:
 		return s.path(err)
 	case s.now.Cause != "":
@@ -269,6 +276,7 @@ var (
 // heal restarts an instance that does not recover.
 func (s *starter) heal(ctx context.Context) error {
 	s.healed = true
+	s.part() // its end is our wish
 	err := s.client.StopAndFollow(ctx, s.now.Seq, false, func(status.Event) error { return nil })
 	if err != nil && !errors.Is(err, control.ErrNoSupervisor) && !errors.Is(err, control.ErrCutOff) {
 		return s.path(err)
@@ -292,6 +300,16 @@ func illness(st status.Status) string {
 		}
 	}
 	return text
+}
+
+// keep lets an instance that a `run` has started stay when that ends: somebody has asked for it. That matters to it alone.
+func (s *starter) keep(ctx context.Context) {
+	if s.began {
+		return
+	}
+	if lease, err := s.client.Lease(ctx, control.LeaseKeep); err == nil {
+		lease.Release()
+	}
 }
 
 func (s *starter) path(err error) error { return fmt.Errorf("%s: start: %w", s.files.Name, err) }

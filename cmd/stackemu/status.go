@@ -9,8 +9,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/status"
+	"github.com/stackemu/stackemu/internal/view"
 )
 
 func statusCommand() *cli.Command {
@@ -20,7 +20,8 @@ func statusCommand() *cli.Command {
 		ArgsUsage: "[NAME]",
 		Description: "Exit code 0: it is healthy. 3: it is stopped. 4: it is starting or stopping, or a service is not healthy, or its supervisor\n" +
 			"is gone. 5: its last run has failed.\n\nExample: stackemu status --json",
-		Flags:  []cli.Flag{nameFlag(), jsonFlag()},
+		Flags: []cli.Flag{nameFlag(), jsonFlag(),
+			&cli.BoolFlag{Name: "tree", Usage: "show the actors of its supervisor: states, restarts, messages that wait, last failures"}},
 		Action: showStatus,
 	}
 }
@@ -35,9 +36,12 @@ func showStatus(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	conf, err := config.FromEnv(os.LookupEnv)
+	conf, err := settings(c)
 	if err != nil {
-		return &usage{err}
+		return err
+	}
+	if c.Bool("tree") {
+		return showTree(c, conf, name)
 	}
 	s, err := inspect(c.Context, conf, name)
 	if err != nil {
@@ -72,14 +76,14 @@ func printStatus(out io.Writer, s status.Status, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "%s\t%s\n", name, value)
+			fmt.Fprintf(w, "%s\t%s\n", name, view.Clean(value))
 		}
 	}
 	row("instance", s.Instance)
 	row("state", stateInWords(s, now))
 	row("started", startInWords(s))
 	for _, x := range s.Services {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", x.Name, x.URL, healthInWords(x))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", x.Name, x.URL, view.Clean(healthInWords(x)))
 	}
 	if s.VM != nil {
 		text := fmt.Sprintf("QEMU, pid %d", s.VM.PID)
@@ -109,6 +113,9 @@ func stateInWords(s status.Status, now time.Time) string {
 		text := "ready"
 		if !s.Healthy {
 			text = "unhealthy"
+		}
+		if s.DiskFull {
+			text = "paused, the disk is full: it goes on when there is room"
 		}
 		return text + ", up " + uptime(now.Sub(s.ReadyAt))
 	case status.Orphaned:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/signal"
 	"slices"
 	"sync"
@@ -44,9 +43,9 @@ func stopCommand() *cli.Command {
 }
 
 func stop(c *cli.Context) error {
-	conf, err := config.FromEnv(os.LookupEnv)
+	conf, err := settings(c)
 	if err != nil {
-		return &usage{err}
+		return err
 	}
 	var names []string
 	if c.Bool("all") {
@@ -142,6 +141,8 @@ func stopOne(ctx context.Context, c *cli.Context, conf config.Config, name strin
 		return stopped{}, fmt.Errorf("%s: stop: %w; the stop goes on", name, errInterrupted)
 	case err != nil:
 		return stopped{}, path(err)
+	case end.Kind != status.Ended && runningVM(files) != nil: // its supervisor was killed meanwhile, and has left the VM
+		return stopOrphan(limit, c, conf, files)
 	}
 	switch {
 	case end.Cause == "" || end.State == status.Failed: // it had failed before it was asked to stop
@@ -217,6 +218,9 @@ func askToStop(ctx context.Context, client *control.Client, now status.Status, k
 	return end, err
 }
 
+// stoppable are the states in which an orphan is looked after by its new supervisor, or has been ended by it.
+var stoppable = []string{status.Ready, "cold-booting", "resuming", "capturing"}
+
 // stopOrphan stops a VM whose supervisor is gone: a new supervisor takes it over and stops it, so that it is saved. Without
 // a VM there is nothing to stop.
 func stopOrphan(ctx context.Context, c *cli.Context, conf config.Config, files home.Instance) (stopped, error) {
@@ -225,7 +229,8 @@ func stopOrphan(ctx context.Context, c *cli.Context, conf config.Config, files h
 	}
 	began := time.Now()
 	path := func(err error) error { return fmt.Errorf("%s: stop: %w", files.Name, err) }
-	own, err := launch(c, files)
+	conf.Mounts = nil // the VM has its own
+	own, err := launch(c, conf, files)
 	if err != nil {
 		return stopped{}, path(err)
 	}
@@ -239,7 +244,7 @@ func stopOrphan(ctx context.Context, c *cli.Context, conf config.Config, files h
 	}
 	client := control.NewClient(files.ControlSock)
 	err = client.Events(ctx, 0, func(e status.Event) error {
-		if e.Kind == status.StateEntered && e.State == status.Ready {
+		if e.Kind == status.StateEntered && slices.Contains(stoppable, e.State) {
 			return errWell
 		}
 		return nil

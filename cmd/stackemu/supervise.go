@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/instance"
 	"github.com/stackemu/stackemu/internal/rotate"
 	"github.com/stackemu/stackemu/internal/view"
@@ -17,6 +18,9 @@ import (
 
 // superviseName is the hidden command that `start` runs in the background.
 const superviseName = "supervise"
+
+// handedOverFlag says that the command that has launched the supervisor has written its configuration to standard input.
+const handedOverFlag = "handed-over"
 
 // reportFD is where a supervisor talks to who has launched it.
 const reportFD = 3
@@ -30,7 +34,7 @@ func superviseCommand() *cli.Command {
 		Hidden:    true,
 		Usage:     "run one instance in the background; `stackemu start` calls it",
 		ArgsUsage: "NAME",
-		Flags:     runFlags(),
+		Flags:     append(runFlags(), &cli.BoolFlag{Name: handedOverFlag, Usage: "read the configuration from standard input"}),
 		Action: func(c *cli.Context) error {
 			r := openReporter()
 			err := supervise(c, r)
@@ -54,7 +58,7 @@ func supervise(c *cli.Context, r reporter) error {
 	if err != nil {
 		return err
 	}
-	conf, err := configFor(c, []string{name})
+	conf, err := wishes(c, name)
 	if err != nil {
 		return err
 	}
@@ -63,6 +67,9 @@ func supervise(c *cli.Context, r reporter) error {
 	}
 	m, err := newMember(name, conf)
 	if err != nil {
+		return err
+	}
+	if err := m.files.Create(); err != nil { // who is not launched by `start` may be the first
 		return err
 	}
 	m.background, m.served = true, func() { r.say(report{Serving: true}) }
@@ -81,8 +88,18 @@ func supervise(c *cli.Context, r reporter) error {
 	h := newHost(conf, log, m)
 	h.tree.Tell(&messages.StartInstance{Instance: name})
 	run := newRunner(h.tree, screen)
+	run.systemd = newNotifier()
+	defer run.systemd.close()
 	run.hint, run.signals = "stopping, because of a signal", []os.Signal{syscall.SIGINT, syscall.SIGTERM}
 	return errors.Join(run.run(h.happened), h.close())
+}
+
+// wishes is the configuration of the command that has launched this supervisor, or our own where somebody else has.
+func wishes(c *cli.Context, name string) (config.Config, error) {
+	if c.Bool(handedOverFlag) {
+		return handedOver(os.Stdin)
+	}
+	return configFor(c, []string{name})
 }
 
 // reporter talks to the command that has launched this supervisor, as long as that is there.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -12,32 +11,23 @@ import (
 	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/internal/hostport"
-	"github.com/stackemu/stackemu/internal/instance"
 	"github.com/stackemu/stackemu/internal/ports"
 	"github.com/stackemu/stackemu/internal/worktree"
 )
-
-// autoName is the name that stands for the one of the git worktree.
-const autoName = "auto"
 
 func nameFlag() cli.Flag {
 	return &cli.StringFlag{Name: "name", Usage: "the instance `NAME`, as an argument would; auto makes a name of the git worktree that you are in"}
 }
 
-// nameVariable names the instance that commands mean when none is named.
-const nameVariable = "STACKEMU_INSTANCE"
-
-// namesOf are the instances that a command is about: those that are named, or the default one. No name is in it twice.
+// namesOf are the instances that a command is about: those that are named, or the one that is configured. No name is in it twice.
 func namesOf(c *cli.Context) ([]string, error) {
 	named := c.Args().Slice()
 	if c.IsSet("name") {
 		named = append(named, c.String("name"))
 	}
-	if name := os.Getenv(nameVariable); len(named) == 0 && name != "" {
-		named = []string{name}
-	}
 	if len(named) == 0 {
-		return []string{home.DefaultInstance}, nil
+		name, err := configuredName(c)
+		return []string{name}, err
 	}
 	var names []string
 	for _, name := range named {
@@ -52,9 +42,18 @@ func namesOf(c *cli.Context) ([]string, error) {
 	return names, nil
 }
 
+// configuredName is the instance that is meant when none is named.
+func configuredName(c *cli.Context) (string, error) {
+	conf, err := settings(c)
+	if err != nil {
+		return "", err
+	}
+	return resolve(conf.Name)
+}
+
 // resolve checks a name.
 func resolve(name string) (string, error) {
-	if name == autoName {
+	if name == config.AutoName {
 		return worktree.Name(".")
 	}
 	if err := home.CheckName(name); err != nil {
@@ -81,9 +80,9 @@ func oneInstance(c *cli.Context) (config.Config, home.Instance, error) {
 	if err != nil {
 		return config.Config{}, home.Instance{}, err
 	}
-	conf, err := config.FromEnv(os.LookupEnv)
+	conf, err := settings(c)
 	if err != nil {
-		return config.Config{}, home.Instance{}, &usage{err}
+		return config.Config{}, home.Instance{}, err
 	}
 	files, err := conf.Folders().Instance(name)
 	if err != nil {
@@ -103,24 +102,20 @@ func runFlags() []cli.Flag {
 	}
 }
 
-// configFor is the environment with what the flags of runFlags say.
+// runSettings are those of runFlags that are settings.
+var runSettings = []string{"mount", "require-snapshot", "format", "offline"}
+
+// configFor is the configuration of instances that are started, with what the flags of runFlags say.
 func configFor(c *cli.Context, names []string) (config.Config, error) {
-	conf, err := config.FromEnv(os.LookupEnv)
+	conf, err := settings(c, runSettings...)
 	if err != nil {
-		return conf, &usage{err}
-	}
-	conf.RequireSnapshot = c.Bool("require-snapshot")
-	if conf.RequireSnapshot && conf.NoSnapshot {
-		return conf, &usage{errors.New("--require-snapshot and EMULATOR_NO_SNAPSHOT contradict each other")}
-	}
-	if err := withFormat(c, &conf); err != nil {
 		return conf, err
 	}
-	if conf.Mounts, err = mounts(c.StringSlice("mount")); err != nil {
+	if conf, err = conf.FindMounts(); err != nil {
 		return conf, &usage{err}
 	}
 	if len(names) > 1 && conf.Given != (config.Ports{}) {
-		return conf, &usage{errors.New("EMULATOR_*_PORT give the ports of one instance: unset them to start several")}
+		return conf, &usage{errors.New("the EMULATOR_*_PORT variables, or ports in stackemu.yaml, give the ports of one instance: unset them to start several")}
 	}
 	return conf, nil
 }
@@ -136,29 +131,4 @@ func withPorts(ctx context.Context, conf config.Config, name string) (config.Con
 
 func formatFlag() cli.Flag {
 	return &cli.StringFlag{Name: "format", Usage: "the `FORMAT` of snapshots: lazy (RAM is mapped, the default where QEMU can) or mapped-ram (RAM is read)"}
-}
-
-// withFormat lets --format win over the environment.
-func withFormat(c *cli.Context, conf *config.Config) (err error) {
-	if !c.IsSet("format") {
-		return nil
-	}
-	if conf.Format, err = config.ParseFormat(c.String("format")); err != nil {
-		return &usage{err}
-	}
-	return nil
-}
-
-func mounts(dirs []string) (all []config.Mount, err error) {
-	if len(dirs) > instance.MaxMounts {
-		return nil, fmt.Errorf("--mount: %d directories, and the guest has room for %d", len(dirs), instance.MaxMounts)
-	}
-	for _, dir := range dirs {
-		m, err := config.ParseMount(dir)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, m)
-	}
-	return all, nil
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/urfave/cli/v2"
 
-	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/trace"
 )
 
@@ -58,9 +57,9 @@ func traceAction(c *cli.Context) error {
 	if err := oneFormat(c); err != nil {
 		return err
 	}
-	conf, err := config.FromEnv(os.LookupEnv)
+	conf, err := settings(c)
 	if err != nil {
-		return &usage{err}
+		return err
 	}
 	files, err := conf.Folders().Instance(name)
 	if err != nil {
@@ -134,7 +133,7 @@ func printStarts(c *cli.Context, out *bufio.Writer, starts []*trace.Start, filte
 func printStart(c *cli.Context, out io.Writer, s *trace.Start, filter trace.Filter) error {
 	switch {
 	case c.Bool("explain"):
-		return trace.Explain(out, s)
+		return cleaned(out, func(out io.Writer) error { return trace.Explain(out, s) })
 	case c.Bool("json"):
 		return trace.NDJSON(out, filter.Select(s.Records))
 	case c.Bool("mermaid"):
@@ -144,7 +143,7 @@ func printStart(c *cli.Context, out io.Writer, s *trace.Start, filter trace.Filt
 	case c.IsSet("html"):
 		return writePage(c.String("html"), s)
 	}
-	return trace.Tree(out, s, filter, c.Bool("verbose"))
+	return cleaned(out, func(out io.Writer) error { return trace.Tree(out, s, filter, c.Bool("verbose")) })
 }
 
 // writePage writes the page whole or not at all.

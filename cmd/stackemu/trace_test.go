@@ -126,6 +126,7 @@ func TestBugReport(t *testing.T) {
 		"SUMMARY.txt":     `(?s)^stackemu bug report of instance default.*qemu .*became ready in`,
 		"explain.txt":     `became ready`,
 		"trace.txt":       `=> ready`,
+		"doctor.txt":      `(?m)^ok +qemu`,
 		"trace.html":      `<canvas`,
 		"environment.txt": `(?s)EMULATOR_RAM=512.*GITHUB_TOKEN=\[redacted\]`,
 		"messages.jsonl":  `"type":"Launch"`,

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/urfave/cli/v2"
 
+	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/messages"
 )
 
@@ -13,15 +16,21 @@ func upCommand() *cli.Command {
 		ArgsUsage: "[NAME...]",
 		Description: "Resumes the instance where it was stopped, or a snapshot of the healthy image, which is captured first if there is none;\n" +
 			"waits until every service is healthy and prints where they are. Ctrl-C saves what the instance has become for the next\n" +
-			"start; a second Ctrl-C does not wait for that.\n\nExample: EMULATOR_RAM=2048 stackemu up",
+			"start; a second Ctrl-C does not wait for that. On a terminal it is a live screen, with keys: q stops, r restarts, o opens the\n" +
+			"dashboard, l shows or hides the end of the guest's console, ? explains them.\n\nExample: EMULATOR_RAM=2048 stackemu up",
 		Flags: append(runFlags(),
-			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "go on in the background once it is ready: the same as `stackemu start`"}),
+			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "go on in the background once it is ready: the same as `stackemu start`"},
+			&cli.BoolFlag{Name: "ui", Usage: "serve a live page about all instances meanwhile, as `stackemu ui` does"},
+			&cli.BoolFlag{Name: "open", Usage: "with --ui: open the page in the browser"}),
 		Action: up,
 	}
 }
 
 // up is the foreground runner of instances.
 func up(c *cli.Context) error {
+	if c.Bool("detach") && c.Bool("ui") {
+		return &usage{errors.New("up --detach leaves nobody to serve a page: `stackemu ui` does")}
+	}
 	if c.Bool("detach") {
 		return start(c)
 	}
@@ -36,19 +45,35 @@ func up(c *cli.Context) error {
 	if err := withImage(c, conf, names); err != nil {
 		return err
 	}
-	j := job{conf: conf}
-	for _, name := range names {
-		own, err := withPorts(c.Context, conf, name)
+	j, err := upJob(c, conf, names)
+	if err != nil {
+		return err
+	}
+	if c.Bool("ui") {
+		page, err := openUI(conf, 0, names[0], c.Bool("open"))
 		if err != nil {
 			return err
 		}
+		defer page.close()
+	}
+	return foreground(c, j)
+}
+
+// upJob is to start instances.
+func upJob(c *cli.Context, conf config.Config, names []string) (job, error) {
+	j := job{conf: conf, again: func() (job, error) { return upJob(c, conf, names) }}
+	for _, name := range names {
+		own, err := withPorts(c.Context, conf, name)
+		if err != nil {
+			return j, err
+		}
 		m, err := newMember(name, own)
 		if err != nil {
-			return err
+			return j, err
 		}
 		j.members = append(j.members, m)
 		j.consoles = append(j.consoles, m.files)
 		j.starts = append(j.starts, &messages.StartInstance{Instance: name})
 	}
-	return foreground(c, j)
+	return j, nil
 }

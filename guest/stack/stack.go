@@ -67,7 +67,11 @@ func Mode(entry fs.DirEntry) fs.FileMode {
 const Binary = "usr/local/bin/stackguest"
 
 // Volumes are the directories of the container whose content outlives it.
-var Volumes = []string{"/var/lib/postgresql"}
+var Volumes = []string{"/var/lib/postgresql", "/var/lib/stack-storage", "/var/lib/stack-mail", "/var/lib/stack-oauth"}
+
+// readyURLs are what has to answer before the stack is ready (docs/guest-contract.md).
+const readyURLs = "http://127.0.0.1:<prefix>02/health?db=1 http://127.0.0.1:<prefix>01/handler/sign-in " +
+	"http://127.0.0.1:9090/minio/health/live http://127.0.0.1:9001/ http://127.0.0.1:<prefix>14/jwks"
 
 // ImageConfig returns the OCI image configuration of the container for an architecture in Go's spelling.
 func ImageConfig(arch string) ociimage.Image {
@@ -85,6 +89,7 @@ func ImageConfig(arch string) ociimage.Image {
 				"LANG=C.UTF-8",
 				"NODE_ENV=production",
 				"NODE_PATH=/usr/share/nodejs",
+				"STACK_READY_URLS=" + readyURLs,
 			},
 			WorkingDir: "/app",
 			Volumes:    volumes,

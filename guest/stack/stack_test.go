@@ -61,7 +61,7 @@ func TestImageConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `"Volumes":{"/var/lib/postgresql":{}}`; image.Architecture != "arm64" || !strings.Contains(string(data), want) {
+	if want := `"Volumes":{"/var/lib/postgresql":{},"/var/lib/stack-mail":{}`; image.Architecture != "arm64" || !strings.Contains(string(data), want) {
 		t.Errorf("image = %s, want %s in it", data, want)
 	}
 	for _, arg := range image.Config.Entrypoint[1:] {
@@ -77,8 +77,8 @@ func TestImageConfig(t *testing.T) {
 func TestProgramsAreEndedAsGroups(t *testing.T) {
 	conf := read(t, "etc/supervisor/supervisord.conf")
 	sections := strings.Split(conf, "[program:")[1:]
-	if len(sections) != 3 {
-		t.Errorf("%d programs, want 3", len(sections))
+	if len(sections) != 6 {
+		t.Errorf("%d programs, want 6", len(sections))
 	}
 	for _, section := range sections {
 		name, _, _ := strings.Cut(section, "]")
@@ -91,12 +91,13 @@ func TestProgramsAreEndedAsGroups(t *testing.T) {
 	}
 }
 
-func TestKeyIsASentinelInTheBuild(t *testing.T) {
+func TestSentinelsInTheBuild(t *testing.T) {
 	script := read(t, "app/dashboard/built/api.js")
 	found := regexp.MustCompile(`STACK_ENV_VAR_SENTINEL_[A-Z_]+`).FindAllString(script, -1)
 	slices.Sort(found)
 	want := []string{
 		"STACK_ENV_VAR_SENTINEL_NEXT_PUBLIC_STACK_API_URL",
+		"STACK_ENV_VAR_SENTINEL_NEXT_PUBLIC_STACK_INBUCKET_WEB_URL",
 		"STACK_ENV_VAR_SENTINEL_NEXT_PUBLIC_STACK_PROJECT_ID",
 		"STACK_ENV_VAR_SENTINEL_NEXT_PUBLIC_STACK_PUBLISHABLE_CLIENT_KEY",
 	}

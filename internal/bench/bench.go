@@ -17,6 +17,7 @@ type Options struct {
 	Program   string        // ours, to be run
 	Env       []string      // for it; what the measures depend on is set anew
 	Runs      int
+	Cycles    int      // of a soak
 	Only      []string // of [ParseOnly]
 	Instances []int    // of [ParseInstances]
 	// Progress is told what is being done, and what has come of it. It may be nil.
@@ -56,7 +57,7 @@ func run(ctx context.Context, l lab, host Host, o Options) (Report, error) {
 		b.tell = func(Event) {}
 	}
 	b.report = Report{Began: time.Now().UTC(), Runs: o.Runs, Host: host}
-	for _, group := range measures(host.GuestRAM, o.Instances) {
+	for _, group := range measures(host.GuestRAM, o.Instances, o.Cycles) {
 		group = slices.DeleteFunc(group, func(m measure) bool { return !slices.Contains(o.Only, m.key) })
 		b.take(ctx, group)
 	}
@@ -81,7 +82,7 @@ func (b *bencher) take(ctx context.Context, group []measure) {
 	}
 	for round := range b.runs {
 		for n, m := range group {
-			if ctx.Err() != nil || len(failures[n]) >= patience {
+			if ctx.Err() != nil || len(failures[n]) >= patience || m.once && round > 0 {
 				continue
 			}
 			if err := b.once(ctx, m, round); err != nil {
@@ -92,14 +93,14 @@ func (b *bencher) take(ctx context.Context, group []measure) {
 	for n, m := range group {
 		rows := b.report.Rows[firstRow[n] : firstRow[n]+len(m.rows)]
 		for i := range rows {
-			rows[i].explain(ctx, b.runs, failures[n])
+			rows[i].explain(ctx, m.rounds(b.runs), failures[n])
 		}
 	}
 }
 
 // once runs a measure once.
 func (b *bencher) once(ctx context.Context, m measure, round int) error {
-	what := fmt.Sprintf("%s %d/%d", m.key, round+1, b.runs)
+	what := fmt.Sprintf("%s %d/%d", m.key, round+1, m.rounds(b.runs))
 	b.tell(Event{What: what, Detail: m.rows[0].Name})
 	got := map[string][]string{}
 	err := m.run(ctx, b.lab, func(id string, value float64) {
@@ -115,12 +116,19 @@ func (b *bencher) once(ctx context.Context, m measure, round int) error {
 	return err
 }
 
+// shown is how many samples of a row are told when a run is over.
+const shown = 8
+
 // inWords is what one run has given, in the order of its rows.
 func inWords(rows []Row, got map[string][]string) string {
 	var words []string
 	for _, row := range rows {
-		if values := strings.Join(got[row.ID], " "); values != "" {
-			words = append(words, row.ID+" "+values)
+		values := got[row.ID]
+		if n := len(values); n > shown {
+			values = append(append(values[:shown/2:shown/2], "..."), values[n-shown/2:]...)
+		}
+		if len(values) > 0 {
+			words = append(words, row.ID+" "+strings.Join(values, " "))
 		}
 	}
 	return strings.Join(words, ", ")

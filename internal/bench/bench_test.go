@@ -70,14 +70,52 @@ func (l *fakeLab) zstd(ctx context.Context, _ setup) (time.Duration, error) {
 	return 2 * time.Second, l.did(ctx, "zstd")
 }
 
+func (l *fakeLab) soak(_ setup, instances int) (soak, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.alive++
+	return &fakeSoak{lab: l, instances: instances}, nil
+}
+
+// fakeSoak forgets a descriptor in each cycle.
+type fakeSoak struct {
+	lab       *fakeLab
+	instances int
+	cycles    int
+}
+
+func (s *fakeSoak) cycle(ctx context.Context) (cycle, error) {
+	s.cycles++
+	c := cycle{start: time.Second, stop: time.Second, disk: 10}
+	for range s.instances {
+		c.supervisors = append(c.supervisors, soaked{usage{rss: 30, descriptors: 20 + s.cycles}, 40})
+	}
+	return c, s.lab.did(ctx, "cycle")
+}
+
+func (s *fakeSoak) end() error {
+	s.lab.mu.Lock()
+	defer s.lab.mu.Unlock()
+	s.lab.alive--
+	return nil
+}
+
 type fakeGuest struct {
 	lab   *fakeLab
 	ended bool
+	seen  int
 }
 
 func (g *fakeGuest) took() time.Duration { return time.Second }
 func (g *fakeGuest) memory() (memory, error) {
 	return memory{"Private_Dirty": 100 << 10}, g.lab.fail["memory"]
+}
+func (g *fakeGuest) supervisor() (usage, error) {
+	g.seen++
+	return usage{cpu: time.Duration(g.seen) * 60 * time.Millisecond, rss: 30}, nil
+}
+func (g *fakeGuest) machine() (usage, error) {
+	return usage{cpu: time.Duration(g.seen) * 600 * time.Millisecond}, nil
 }
 func (g *fakeGuest) stop(ctx context.Context) (time.Duration, error) {
 	return time.Second, g.lab.did(ctx, "stop")
@@ -106,7 +144,7 @@ func try(t *testing.T, l *fakeLab, only string, runs int, until time.Duration) (
 		if until > 0 {
 			defer time.AfterFunc(until, cancel).Stop()
 		}
-		r, err = run(ctx, l, Host{GuestRAM: 4096}, Options{Runs: runs, Only: letters, Instances: []int{1, 2, 4}})
+		r, err = run(ctx, l, Host{GuestRAM: 4096}, Options{Runs: runs, Cycles: 10, Only: letters, Instances: []int{1, 2, 4}})
 	})
 	if l.alive != 0 {
 		t.Errorf("%d guests are left", l.alive)
@@ -139,7 +177,7 @@ func TestRunAll(t *testing.T) {
 		"f.1.start": 3, "f.1.all": 3, "f.1.private": 3, "f.1.dirty": 3, "f.1.shared": 3,
 		"f.2.start": 6, "f.2.all": 3, "f.2.private": 6, "f.2.dirty": 6, "f.2.shared": 6, "f.second": 3,
 		"f.4.start": 12, "f.4.all": 3, "f.4.private": 12, "f.4.dirty": 12, "f.4.shared": 12,
-		"g.1024": 3, "g.2048": 3, "g.4096": 3, "h.ours": 3, "h.zstd": 3}
+		"g.1024": 3, "g.2048": 3, "g.4096": 3, "h.ours": 3, "h.zstd": 3, "p.cpu": 3, "p.rss": 3, "p.guest": 3}
 	if !maps.Equal(samples, want) {
 		t.Errorf("samples: %v", samples)
 	}
@@ -207,6 +245,46 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// A soak is one run of many cycles, and what grows in it is found.
+func TestSoak(t *testing.T) {
+	l := &fakeLab{}
+	r, err := try(t, l, "z", 5, 0)
+	if err != nil || len(notes(r)) > 0 {
+		t.Errorf("%v, %v", err, notes(r))
+	}
+	if n := strings.Count(strings.Join(l.log, " "), "cycle"); n != 20 { // of one, and of four
+		t.Errorf("%d cycles", n)
+	}
+	if row := r.row("z.4.rss"); row == nil || len(row.Samples) != 40 {
+		t.Errorf("got %+v", row)
+	}
+	for _, c := range r.Claims {
+		want := Unmeasured
+		if strings.Contains(c.Text, "cycles") {
+			want = map[bool]string{true: Fail, false: Pass}[strings.Contains(c.Text, "descriptors")]
+		}
+		if c.Verdict != want {
+			t.Errorf("%s: %s, want %s", c.Text, c.Verdict, want)
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	stat := []byte("4242 (a) name (x) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0 7 0 123 456 789\n")
+	if cpu, err := parseCPU(stat); err != nil || cpu != 2*time.Second {
+		t.Errorf("got %v, %v", cpu, err)
+	}
+	if _, err := parseCPU([]byte("4242 (x) S 1")); err == nil {
+		t.Error("half a line is enough")
+	}
+	if rss, err := parseRSS([]byte("Name:\tx\nVmRSS:\t   2048 kB\n")); err != nil || rss != 2 {
+		t.Errorf("got %v, %v", rss, err)
+	}
+	if _, err := parseRSS([]byte("Name:\tx\n")); err == nil {
+		t.Error("no line is enough")
+	}
+}
+
 func TestFailedCapture(t *testing.T) {
 	l := &fakeLab{fail: map[string]error{"capture": errors.New("no space left")}}
 	r, err := try(t, l, "a,b,e", 2, 0)
@@ -225,7 +303,7 @@ func TestInterrupted(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("after %v: %v", until, err)
 		}
-		if len(r.Rows) != 30 || notes(r)["h.zstd"] != "interrupted" {
+		if len(r.Rows) != 33 || notes(r)["h.zstd"] != "interrupted" {
 			t.Errorf("after %v: %v", until, notes(r))
 		}
 	}

@@ -7,8 +7,12 @@ import (
 	"strings"
 )
 
-// keys are the letters of what can be measured, in the order of the table.
-const keys = "abcdesfgh"
+// keys are the letters of what is measured unless told otherwise, in the order of the table; more are those of what takes so long
+// that it has to be asked for.
+const (
+	keys = "abcdesfghp"
+	more = "z"
+)
 
 // maxInstances is how many instances side by side are a measurement and not a slip.
 const maxInstances = 64
@@ -18,21 +22,15 @@ func ParseOnly(value string) ([]string, error) {
 	if strings.TrimSpace(value) == "" {
 		return strings.Split(keys, ""), nil
 	}
-	wanted := map[string]bool{}
+	wanted, known := map[string]bool{}, strings.Split(keys+more, "")
 	for _, word := range strings.Split(value, ",") {
 		key := strings.TrimSpace(word)
-		if len(key) != 1 || !strings.Contains(keys, key) {
-			return nil, fmt.Errorf("--only=%q: %q is not one of %s", value, key, strings.Join(strings.Split(keys, ""), ", "))
+		if !slices.Contains(known, key) {
+			return nil, fmt.Errorf("--only=%q: %q is not one of %s", value, key, strings.Join(known, ", "))
 		}
 		wanted[key] = true
 	}
-	var only []string
-	for _, key := range strings.Split(keys, "") {
-		if wanted[key] {
-			only = append(only, key)
-		}
-	}
-	return only, nil
+	return slices.DeleteFunc(known, func(key string) bool { return !wanted[key] }), nil
 }
 
 // ParseInstances reads the value of --instances: numbers with commas between them.
@@ -47,6 +45,17 @@ func ParseInstances(value string) ([]int, error) {
 	}
 	slices.Sort(counts)
 	return slices.Compact(counts), nil
+}
+
+// maxCycles bounds --cycles, for the same reason.
+const maxCycles = 100_000
+
+// CheckCycles refuses a value of --cycles.
+func CheckCycles(cycles int) error {
+	if cycles < 1 || cycles > maxCycles {
+		return fmt.Errorf("--cycles=%d: want 1 to %d", cycles, maxCycles)
+	}
+	return nil
 }
 
 // maxRuns bounds --runs: a slip would keep the machine busy for days.

@@ -7,7 +7,7 @@ import (
 )
 
 func TestParseOnly(t *testing.T) {
-	for value, want := range map[string]string{"": "a b c d e s f g h", " ": "a b c d e s f g h", "b": "b", "c, a,a": "a c", "h,s": "s h"} {
+	for value, want := range map[string]string{"": "a b c d e s f g h p", " ": "a b c d e s f g h p", "b": "b", "c, a,a": "a c", "h,s": "s h", "z,a": "a z"} {
 		if got, err := ParseOnly(value); err != nil || strings.Join(got, " ") != want {
 			t.Errorf("%q: %v, %v", value, got, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Claim is what the product says of itself, held against what was measured. All values are medians.
@@ -29,11 +30,14 @@ const (
 	secondPrivate = 200  // MiB
 	ramFactor     = 1.25 // a busy machine's noise
 	ramSlack      = 0.1  // s
+	idlePercent   = 0.5  // of a CPU
+	supervisorRSS = 40   // MiB
+	quietPercent  = 3.0  // of a CPU, also where the guest's CPU is emulated
 )
 
 // judge computes all claims. The medians have been filled in.
 func (r *Report) judge() []Claim {
-	return []Claim{
+	return append([]Claim{
 		r.claim(fmt.Sprintf("(b) <= 2 x (a) + %.2f s", startSlack), seconds, []string{"a", "b"},
 			func(m map[string]float64) (value, limit float64) { return m["b"], 2*m["a"] + startSlack }),
 		r.rotationClaim("they run", rowRestarted),
@@ -43,7 +47,43 @@ func (r *Report) judge() []Claim {
 		r.ramClaim(),
 		r.claim("unpacking a snapshot takes no longer than zstd -d", seconds, []string{rowUnpack, rowZstd},
 			func(m map[string]float64) (value, limit float64) { return m[rowUnpack], m[rowZstd] }),
+		r.claim(fmt.Sprintf("a supervisor with nothing to do takes < %.1f %% of a CPU", idlePercent), percent, []string{rowIdle},
+			func(m map[string]float64) (value, limit float64) { return m[rowIdle], idlePercent }),
+		r.claim(fmt.Sprintf("a supervisor's memory < %d MiB", supervisorRSS), mebi, []string{rowRSS},
+			func(m map[string]float64) (value, limit float64) { return m[rowRSS], supervisorRSS }),
+		r.claim(fmt.Sprintf("a guest with nothing to do takes < %.1f %% of a CPU", quietPercent), percent, []string{rowQuiet},
+			func(m map[string]float64) (value, limit float64) { return m[rowQuiet], quietPercent }),
+	}, r.soakClaims()...)
+}
+
+// What a soak may differ by from its beginning to its end, and still be flat: garbage that was not collected yet, and a log that
+// fills up to its limit.
+const (
+	soakFactor = 1.1
+	soakMemory = 4  // MiB
+	soakDisk   = 24 // MiB
+)
+
+// soakClaims hold the end of each soak against its beginning. They are made only where one was asked for.
+func (r *Report) soakClaims() (all []Claim) {
+	for _, row := range r.Rows {
+		_, what, _ := strings.Cut(strings.TrimPrefix(row.ID, "z."), ".")
+		slack, flat := map[string]float64{"fds": 0, "goroutines": 0, "rss": soakMemory, "disk": soakDisk}[what]
+		if !flat || !strings.HasPrefix(row.ID, "z.") {
+			continue
+		}
+		c := Claim{Text: row.Name + ": flat", Unit: row.Unit, Verdict: Unmeasured}
+		if part := len(row.Samples) / 5; part > 0 {
+			c.Limit = soakFactor*median(row.Samples[:part]) + slack
+			if c.Value = median(row.Samples[len(row.Samples)-part:]); c.Value <= c.Limit {
+				c.Verdict = Pass
+			} else {
+				c.Verdict = Fail
+			}
+		}
+		all = append(all, c)
 	}
+	return all
 }
 
 // rotationClaim compares what a rotation costs with a restart that is over when the servers have come so far. The time until

@@ -67,6 +67,16 @@ func (g *running) memory() (memory, error) {
 	return memoryOf(id.PID)
 }
 
+func (g *running) supervisor() (usage, error) { return usageOf(g.child.cmd.Process.Pid) }
+
+func (g *running) machine() (usage, error) {
+	id, err := qemu.ReadPID(g.pid)
+	if err != nil {
+		return usage{}, err
+	}
+	return usageOf(id.PID)
+}
+
 func (g *running) stop(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
 	g.child.interrupt()

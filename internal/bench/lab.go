@@ -21,6 +21,14 @@ type lab interface {
 	unpack(ctx context.Context, s setup) (time.Duration, error)
 	// zstd lets the zstd program do the same.
 	zstd(ctx context.Context, s setup) (time.Duration, error)
+	// soak is a home with some instances, none of which runs yet. The caller ends it.
+	soak(s setup, instances int) (soak, error)
+}
+
+// soak is a home whose instances are started and stopped again and again.
+type soak interface {
+	cycle(ctx context.Context) (cycle, error)
+	end() error
 }
 
 // guest is a started instance.
@@ -28,6 +36,10 @@ type guest interface {
 	// took is the time from before exec of the program until it said that the instance is ready.
 	took() time.Duration
 	memory() (memory, error)
+	// supervisor is what the program itself costs.
+	supervisor() (usage, error)
+	// machine is what its QEMU costs.
+	machine() (usage, error)
 	// stop ends it as a user does, which saves the session, and tells how long that took.
 	stop(ctx context.Context) (time.Duration, error)
 	// again starts it once more after a stop.
@@ -43,6 +55,7 @@ type setup struct {
 	stale  bool            // the placeholder secrets stay: no rotation
 	cold   bool            // no snapshot
 	apart  bool            // on ports of its own, because there are others at the same time
+	blocks bool            // on the ports that the program gives to instances, because there are several in its home
 }
 
 // snapshot is the part that decides which snapshot is resumed.

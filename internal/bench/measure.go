@@ -17,7 +17,16 @@ type measure struct {
 	key   string // the letter of --only
 	rows  []Row  // without samples
 	needs *setup // whose snapshot must be there; nil for none
+	once  bool   // however many runs are wished for
 	run   func(ctx context.Context, l lab, put put) error
+}
+
+// rounds is how often it is taken.
+func (m measure) rounds(runs int) int {
+	if m.once {
+		return 1
+	}
+	return runs
 }
 
 // put adds a sample to a row.
@@ -39,7 +48,7 @@ func ramRow(mib int) string { return fmt.Sprintf("g.%d", mib) }
 
 // measures are all of them, in groups. In a group they take turns, so that a machine that is busy for a while is so for all
 // that are compared with each other.
-func measures(ramMiB int, instances []int) [][]measure {
+func measures(ramMiB int, instances []int, cycles int) [][]measure {
 	warm, bare := setup{ramMiB: ramMiB}, setup{ramMiB: ramMiB, stale: true}
 	var sizes, crowds []measure
 	for _, mib := range guestRAM {
@@ -66,7 +75,18 @@ func measures(ramMiB int, instances []int) [][]measure {
 			timed("h", timeRow(rowUnpack, "unpacking the packed RAM of a snapshot", rowZstd), warm, lab.unpack),
 			timed("h", timeRow(rowZstd, "the same by zstd -d -T0", ""), warm, lab.zstd),
 		},
+		{supervisorMeasure(warm)},
+		soaks(setup{ramMiB: ramMiB, blocks: true}, cycles, instances),
 	}
+}
+
+// soaks are one of a single instance, and one of as many at once as are measured at most.
+func soaks(s setup, cycles int, instances []int) []measure {
+	all := []measure{soakMeasure(s, cycles, 1)}
+	if n := len(instances); n > 0 && instances[n-1] > 1 { // they are sorted
+		all = append(all, soakMeasure(s, cycles, instances[n-1]))
+	}
+	return all
 }
 
 func timeRow(id, name, to string) Row { return Row{ID: id, Name: name, Unit: seconds, RatioTo: to} }

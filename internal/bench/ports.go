@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/stackemu/stackemu/internal/hostport"
@@ -57,11 +59,19 @@ func allFree(first int) bool {
 	return true
 }
 
+// portNames are the parts of the variables' names.
+var portNames = []string{"DASHBOARD", "BACKEND", "MINIO", "INBUCKET"}
+
 // portVariables are the program's variables for the ports of a block.
 func portVariables(first int) []string {
 	var env []string
-	for n, name := range []string{"DASHBOARD", "BACKEND", "MINIO", "INBUCKET"} {
+	for n, name := range portNames {
 		env = append(env, fmt.Sprintf("EMULATOR_%s_PORT=%d", name, first+n))
 	}
 	return env
+}
+
+// isPortVariable tells whether a line of the environment is one of these.
+func isPortVariable(line string) bool {
+	return slices.ContainsFunc(portNames, func(name string) bool { return strings.HasPrefix(line, "EMULATOR_"+name+"_PORT=") })
 }

@@ -32,7 +32,7 @@ type Host struct {
 type Row struct {
 	ID      string    `json:"id"`
 	Name    string    `json:"name"`
-	Unit    string    `json:"unit"` // s or MiB
+	Unit    string    `json:"unit"` // s, MiB, % or n
 	Samples []float64 `json:"samples"`
 	Median  float64   `json:"median"`
 	P90     float64   `json:"p90"`
@@ -47,6 +47,8 @@ type Row struct {
 const (
 	seconds = "s"
 	mebi    = "MiB"
+	percent = "%"
+	pieces  = "n"
 )
 
 // row returns a row that was measured, or nil.
@@ -91,8 +93,13 @@ func (r *Report) Measured() bool {
 
 // amount writes a value as people read it.
 func amount(value float64, unit string) string {
-	if unit == mebi {
+	switch unit {
+	case mebi:
 		return fmt.Sprintf("%.0f MiB", value)
+	case percent:
+		return fmt.Sprintf("%.2f %%", value)
+	case pieces:
+		return fmt.Sprintf("%.0f", value)
 	}
 	return fmt.Sprintf("%.2f s", value)
 }

@@ -10,9 +10,11 @@ import (
 // measured is a report in which these rows have samples.
 func measured(samples map[string][]float64) *Report {
 	r := &Report{Runs: 2, Took: 61, Host: Host{OS: "linux", Arch: "amd64", CPUs: 2, Accel: "tcg", QEMU: "QEMU 10", GuestRAM: 4096, GuestCPUs: 2}}
-	for _, group := range measures(4096, []int{1, 2}) {
+	for _, group := range measures(4096, []int{1, 2}, 10) {
 		for _, m := range group {
-			r.Rows = append(r.Rows, m.rows...)
+			if strings.Contains(keys, m.key) {
+				r.Rows = append(r.Rows, m.rows...)
+			}
 		}
 	}
 	for n := range r.Rows {
@@ -25,7 +27,7 @@ func measured(samples map[string][]float64) *Report {
 func TestClaims(t *testing.T) {
 	verdicts := func(samples map[string][]float64) string {
 		var words []string
-		for _, c := range measured(samples).Claims {
+		for _, c := range measured(samples).Claims[:6] { // of starts
 			words = append(words, c.Verdict)
 		}
 		return strings.Join(words, " ")
@@ -51,6 +53,18 @@ func TestClaims(t *testing.T) {
 	} {
 		if got := verdicts(c.samples); got != c.want {
 			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+}
+
+func TestSupervisorClaims(t *testing.T) {
+	for want, samples := range map[string]map[string][]float64{
+		"PASS PASS PASS": {rowIdle: {0.49, 0.1}, rowRSS: {39}, rowQuiet: {2.9}},
+		"FAIL FAIL FAIL": {rowIdle: {0.5}, rowRSS: {40}, rowQuiet: {3}},
+	} {
+		claims := measured(samples).Claims[6:]
+		if len(claims) != 3 || claims[0].Verdict+" "+claims[1].Verdict+" "+claims[2].Verdict != want {
+			t.Errorf("%v: %+v", samples, claims)
 		}
 	}
 }
@@ -116,7 +130,7 @@ func TestJSON(t *testing.T) {
 	if samples, ok := c["samples"].([]any); !ok || len(samples) != 0 {
 		t.Errorf("samples of a row without: %v", c["samples"])
 	}
-	if len(back.Claims) != 6 || back.Claims[0].Verdict != Fail {
+	if len(back.Claims) != 9 || back.Claims[0].Verdict != Fail {
 		t.Errorf("claims: %v", back.Claims)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,7 +64,7 @@ func (r *room) furnish(f *folder) error {
 	if err != nil {
 		return err
 	}
-	if r.config, err = config.FromEnv(lookup(r.env)); err != nil {
+	if r.config, err = config.Load(config.Sources{Lookup: lookup(r.env)}); err != nil {
 		return err
 	}
 	r.config.Format = r.setup.format
@@ -91,6 +92,9 @@ func (f *folder) environment(dir string, s setup, firstPort int) []string {
 		"EMULATOR_SNAPSHOT_FORMAT=",
 		fmt.Sprintf("EMULATOR_READY_TIMEOUT=%.0f", readyTimeout.Seconds()),
 		fmt.Sprintf("EMULATOR_SNAPSHOT_READY_TIMEOUT=%.0f", readyTimeout.Seconds()))
+	if s.blocks {
+		return slices.DeleteFunc(env, isPortVariable)
+	}
 	return append(env, portVariables(firstPort)...)
 }
 
@@ -109,7 +113,10 @@ func lookup(env []string) func(string) (string, bool) {
 
 // servicesOf are the services that the image's sidecar names, at the ports of a configuration.
 func servicesOf(image home.Image, c config.Config) ([]profile.Service, error) {
-	side := struct{ Profile string }{"stack-auth"} // an image without a sidecar is the product's own
+	side := struct {
+		Profile  string
+		Services []string
+	}{Profile: "stack-auth"} // an image without a sidecar is the product's own
 	text, err := os.ReadFile(image.Sidecar)
 	if err == nil {
 		err = json.Unmarshal(text, &side)
@@ -117,10 +124,7 @@ func servicesOf(image home.Image, c config.Config) ([]profile.Service, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("image: %s: %w", image.Sidecar, err)
 	}
-	table, err := profile.ByName(side.Profile, c.PortPrefix)
-	if err == nil {
-		table, err = table.WithHostPorts(c.Ports.ByService())
-	}
+	table, err := c.Table(side.Profile, side.Services)
 	return table.Services, err
 }
 

@@ -30,7 +30,7 @@ func newFolder(t *testing.T, flaws ...string) *folder {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(f.image.Sidecar, []byte(`{"profile":"reference"}`), 0o600); err != nil {
+	if err := os.WriteFile(f.image.Sidecar, []byte(`{"profile":"reference","services":["dashboard","backend"]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if f.first, err = f.ports.block(); err != nil {

@@ -1,14 +1,16 @@
-// Package config reads the environment variables that steer the emulator: the product's own names, with the
-// product's own meanings, so that scripts written for its tools work unchanged.
+// Package config finds out what the user wants: from flags, from the environment (the product's own names, with the product's
+// own meanings, so that scripts written for its tools work unchanged), from a project's stackemu.yaml and from the user's own
+// file. [Load] merges them, in this order of precedence, into one [Config].
 //
-// An unset and an empty variable both mean the default. A value that is not allowed is an error that names the
-// variable, the value and what is allowed; FromEnv reports all of them at once. Package config touches no file.
+// What is not allowed is an error that names the variable, flag, or file and line, the value, and what is allowed; all of them
+// are reported at once. An unset and an empty variable both mean that somebody else has the say. The settings are one table
+// (settings.go), of which the JSON schema and the documentation are made, too.
 package config
 
 import (
-	"errors"
-	"path/filepath"
-	"runtime"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/stackemu/stackemu/internal/home"
@@ -16,55 +18,60 @@ import (
 	"github.com/stackemu/stackemu/internal/snapshot"
 )
 
-// Config is what the environment says, with defaults filled in.
+// Config is what the user wants, with defaults filled in. As JSON it can be handed to another process.
 type Config struct {
-	Home     string // STACK_EMULATOR_HOME; absolute
-	ImageDir string // EMULATOR_IMAGE_DIR; absolute
-	RunDir   string // EMULATOR_RUN_DIR; absolute
+	Name string // the instance that is meant when none is named; maybe [AutoName]
 
-	Arch   string // EMULATOR_ARCH: amd64 or arm64
-	RAMMiB int    // EMULATOR_RAM
-	CPUs   int    // EMULATOR_CPUS
+	Home     string // absolute
+	ImageDir string // absolute
+	RunDir   string // absolute
 
-	PortPrefix int   // PORT_PREFIX, else NEXT_PUBLIC_STACK_PORT_PREFIX: leading digits of the guest's ports
+	Arch   string // amd64 or arm64
+	RAMMiB int
+	CPUs   int
+
+	PortPrefix int   // leading digits of the guest's ports
+	PortBase   int   // the first of the instance's block of host ports
 	Ports      Ports // on the host: those of the default instance, unless others are given
-	Given      Ports // which of them are given, by their variables; 0 for those that are not
+	Given      Ports // which of them are given; 0 for those that are not
 
-	ReadyTimeout         time.Duration // EMULATOR_READY_TIMEOUT: from the start until all services are healthy
-	SnapshotReadyTimeout time.Duration // EMULATOR_SNAPSHOT_READY_TIMEOUT: the same after a resume
+	ReadyTimeout         time.Duration // from the start until all services are healthy
+	SnapshotReadyTimeout time.Duration // the same after a resume
 
-	NoSnapshot   bool // EMULATOR_NO_SNAPSHOT: always boot from the disk
-	NoRotation   bool // EMULATOR_NO_ROTATION: keep the public placeholder secrets
-	ForceCapture bool // EMULATOR_FORCE_CAPTURE: take a new snapshot even if there is one
+	NoSnapshot   bool // always boot from the disk
+	NoRotation   bool // keep the public placeholder secrets
+	ForceCapture bool // take a new snapshot even if there is one
 
-	Format snapshot.Format // EMULATOR_SNAPSHOT_FORMAT, or --format: of snapshots; "" for the best that QEMU has
+	Format snapshot.Format // of snapshots; "" for the best that QEMU has
 
-	RequireSnapshot bool    // --require-snapshot: a start that cannot be a resume fails
-	Mounts          []Mount // --mount
-}
+	RequireSnapshot bool    // a start that cannot be a resume fails
+	Mounts          []Mount // see [Config.FindMounts]
 
-// Mount is a directory of the host that the guest may see.
-type Mount struct {
-	Dir      string // absolute, without symbolic links
-	ReadOnly bool
+	Offline     bool   // never use the network
+	ImageRepo   string // OWNER/NAME that images are pulled from; "" for the product's own
+	ImageBranch string // whose latest release is pulled; "" for the product's default
+
+	Profile  string            // the profile of the image, whatever it says itself; "" for what it says
+	Profiles []profile.Profile // that files describe, besides the built-in ones
 }
 
 // Ports are host ports, bound on 127.0.0.1.
 type Ports struct {
-	Dashboard int // EMULATOR_DASHBOARD_PORT
-	Backend   int // EMULATOR_BACKEND_PORT
-	Storage   int // EMULATOR_MINIO_PORT
-	Mail      int // EMULATOR_INBUCKET_PORT
+	Dashboard int
+	Backend   int
+	Storage   int
+	Mail      int
 }
 
-// ByService gives the ports the names that profiles have for services.
+// ByService gives the ports the names that profiles have for services. Those that are 0 are left out.
 func (p Ports) ByService() map[string]int {
-	return map[string]int{
-		profile.Dashboard: p.Dashboard,
-		profile.Backend:   p.Backend,
-		profile.Storage:   p.Storage,
-		profile.Mail:      p.Mail,
+	all := map[string]int{}
+	for name, port := range map[string]int{profile.Dashboard: p.Dashboard, profile.Backend: p.Backend, profile.Storage: p.Storage, profile.Mail: p.Mail} {
+		if port != 0 {
+			all[name] = port
+		}
 	}
+	return all
 }
 
 // Folders is the home that the configuration describes.
@@ -89,87 +96,53 @@ const (
 	defaultSnapshotReadyTimeout = 45 * time.Second
 )
 
-// FromEnv reads the configuration through lookup, which is os.LookupEnv or a test's map. The error, if any, joins
-// one *ValueError per bad variable; the Config is then not to be used.
-func FromEnv(lookup func(string) (string, bool)) (Config, error) {
-	env := &reader{lookup: lookup}
-	c := Config{
-		Arch:                 env.arch("EMULATOR_ARCH", hostArch()),
-		RAMMiB:               env.mebibytes("EMULATOR_RAM", defaultRAMMiB, minRAMMiB, maxRAMMiB),
-		CPUs:                 env.number("EMULATOR_CPUS", defaultCPUs(), 1, maxCPUs),
-		ReadyTimeout:         env.seconds("EMULATOR_READY_TIMEOUT", defaultReadyTimeout),
-		SnapshotReadyTimeout: env.seconds("EMULATOR_SNAPSHOT_READY_TIMEOUT", defaultSnapshotReadyTimeout),
-		NoSnapshot:           env.flag("EMULATOR_NO_SNAPSHOT"),
-		NoRotation:           env.flag("EMULATOR_NO_ROTATION"),
-		ForceCapture:         env.flag("EMULATOR_FORCE_CAPTURE"),
-		Format:               env.format("EMULATOR_SNAPSHOT_FORMAT"),
-	}
-	c.Ports, c.Given = readPorts(env)
-	c.PortPrefix = env.number("NEXT_PUBLIC_STACK_PORT_PREFIX", profile.DefaultPrefix, minPrefix, maxPrefix)
-	c.PortPrefix = env.number("PORT_PREFIX", c.PortPrefix, minPrefix, maxPrefix)
-
-	c.Home = env.path("STACK_EMULATOR_HOME", env.defaultHome)
-	folders := home.New(c.Home)
-	c.ImageDir = env.path("EMULATOR_IMAGE_DIR", func() (string, error) { return folders.Images, nil })
-	c.RunDir = env.path("EMULATOR_RUN_DIR", func() (string, error) { return folders.Run, nil })
-	return c, errors.Join(env.errs...)
-}
-
-// hostArch is this host's own architecture, the only one that can be accelerated; on any other host amd64.
-func hostArch() string {
-	if runtime.GOARCH == "arm64" {
-		return "arm64"
-	}
-	return "amd64"
-}
-
-// defaultCPUs is the number of vCPUs unless one is given: the product's four, or as many as the host has. A guest under
-// emulation whose vCPUs have to take turns on the host's cores is slower, and its timers can stop (docs/decisions/0007).
-func defaultCPUs() int { return min(mostCPUs, runtime.NumCPU()) }
-
 // AtBase is the configuration of an instance whose block of host ports begins at base. Ports that are given win.
 func (c Config) AtBase(base int) Config {
+	c.PortBase = base
 	for n, port := range []struct{ port, given *int }{
 		{&c.Ports.Dashboard, &c.Given.Dashboard}, {&c.Ports.Backend, &c.Given.Backend},
 		{&c.Ports.Storage, &c.Given.Storage}, {&c.Ports.Mail, &c.Given.Mail},
 	} {
-		if *port.given == 0 {
+		if *port.port = *port.given; *port.given == 0 {
 			*port.port = base + n
 		}
 	}
 	return c
 }
 
-func readPorts(env *reader) (p, explicit Ports) {
-	given := map[int]string{} // defaults may clash with these: the image need not have that service
-	for i, port := range []struct {
-		variable string
-		field    *int
-		explicit *int
-	}{
-		{"EMULATOR_DASHBOARD_PORT", &p.Dashboard, &explicit.Dashboard},
-		{"EMULATOR_BACKEND_PORT", &p.Backend, &explicit.Backend},
-		{"EMULATOR_MINIO_PORT", &p.Storage, &explicit.Storage},
-		{"EMULATOR_INBUCKET_PORT", &p.Mail, &explicit.Mail},
-	} {
-		*port.field = env.number(port.variable, profile.DefaultHostBase+i, 1, 65535)
-		value, ok := env.get(port.variable)
-		if !ok {
-			continue
-		}
-		if other, taken := given[*port.field]; taken {
-			env.reject(port.variable, value, "a port that is not also "+other)
-		}
-		given[*port.field] = port.variable
-		*port.explicit = *port.field
+// Table is the table of an image's services, at the host ports of this configuration. named is the profile that the image
+// names, and offered are those of its services that the image has (none: all): both count unless the configuration names
+// another profile.
+func (c Config) Table(named string, offered []string) (profile.Profile, error) {
+	if c.Profile != "" && c.Profile != named {
+		named, offered = c.Profile, nil
 	}
-	return p, explicit
+	table, err := c.profileNamed(named)
+	if err != nil {
+		return profile.Profile{}, err
+	}
+	return table.Offering(offered).WithHostPorts(c.Given.ByService())
 }
 
-func (r *reader) defaultHome() (string, error) {
-	user, ok := r.get("HOME")
-	if !ok || !filepath.IsAbs(user) {
-		return "", errors.New("the path of a folder: it must be set, because HOME is not")
+// profileNamed is a profile in the block of host ports.
+func (c Config) profileNamed(name string) (profile.Profile, error) {
+	i := slices.IndexFunc(c.Profiles, func(p profile.Profile) bool { return p.Name == name })
+	if i >= 0 {
+		return c.Profiles[i].AboveHostBase(c.PortBase), nil
 	}
-	return filepath.Join(user, ".stack", "emulator"), nil
+	table, err := profile.ByName(name, c.PortPrefix)
+	if err != nil {
+		return profile.Profile{}, fmt.Errorf("profile %q is not known (known: %s)", name, strings.Join(c.profileNames(), ", "))
+	}
+	return table.WithHostBase(c.PortBase), nil
+}
+
+// profileNames are the names of all profiles, sorted.
+func (c Config) profileNames() []string {
+	names := profile.Names()
+	for _, p := range c.Profiles {
+		names = append(names, p.Name)
+	}
+	slices.Sort(names)
+	return names
 }

@@ -15,12 +15,16 @@ import (
 
 // from reads a configuration from a map; HOME is /home/u unless the map has another.
 func from(env map[string]string) (config.Config, error) {
-	return config.FromEnv(func(name string) (string, bool) {
+	return config.Load(config.Sources{Lookup: lookup(env)})
+}
+
+func lookup(env map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
 		if value, ok := env[name]; ok {
 			return value, true
 		}
 		return "/home/u", name == "HOME"
-	})
+	}
 }
 
 func defaults() config.Config {
@@ -29,8 +33,8 @@ func defaults() config.Config {
 		arch = "arm64"
 	}
 	return config.Config{
-		Home: "/home/u/.stack/emulator", ImageDir: "/home/u/.stack/emulator/images", RunDir: "/home/u/.stack/emulator/run",
-		Arch: arch, RAMMiB: 4096, CPUs: min(4, runtime.NumCPU()), PortPrefix: 81,
+		Name: "default", Home: "/home/u/.stack/emulator", ImageDir: "/home/u/.stack/emulator/images", RunDir: "/home/u/.stack/emulator/run",
+		Arch: arch, RAMMiB: 4096, CPUs: min(4, runtime.NumCPU()), PortPrefix: 81, PortBase: 26700,
 		Ports:        config.Ports{Dashboard: 26700, Backend: 26701, Storage: 26702, Mail: 26703},
 		ReadyTimeout: 240 * time.Second, SnapshotReadyTimeout: 45 * time.Second,
 	}
@@ -139,8 +143,8 @@ func TestAllBadValuesAtOnce(t *testing.T) {
 	want := strings.Join([]string{
 		`EMULATOR_RAM="x" is not allowed; allowed: a whole number of MiB from 512 to 1048576, or of GiB with a G (4G)`,
 		`EMULATOR_CPUS="y" is not allowed; allowed: a whole number from 1 to 128`,
-		`EMULATOR_BACKEND_PORT="26701" is not allowed; allowed: a port that is not also EMULATOR_DASHBOARD_PORT`,
 		`STACK_EMULATOR_HOME="" is not allowed; allowed: the path of a folder: it must be set, because HOME is not`,
+		`EMULATOR_BACKEND_PORT="26701" is not allowed; allowed: a port that is not also EMULATOR_DASHBOARD_PORT`,
 	}, "\n")
 	if err == nil || err.Error() != want {
 		t.Errorf("got:\n%v\nwant:\n%s", err, want)
@@ -159,8 +163,8 @@ func TestFolders(t *testing.T) {
 }
 
 func TestPortsByService(t *testing.T) {
-	got := config.Ports{Dashboard: 1, Backend: 2, Storage: 3, Mail: 4}.ByService()
-	if want := map[string]int{"dashboard": 1, "backend": 2, "storage": 3, "mail": 4}; !reflect.DeepEqual(got, want) {
+	got := config.Ports{Dashboard: 1, Backend: 2, Mail: 4}.ByService()
+	if want := map[string]int{"dashboard": 1, "backend": 2, "mail": 4}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v", got)
 	}
 }

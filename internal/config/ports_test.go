@@ -8,7 +8,7 @@ import (
 
 func TestAtBase(t *testing.T) {
 	env := map[string]string{"HOME": "/h", "EMULATOR_BACKEND_PORT": "8102"}
-	c, err := config.FromEnv(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+	c, err := from(env)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,16 +26,3 @@ func FuzzParsers(f *testing.F) {
 		}
 	})
 }
-
-func TestParseFormat(t *testing.T) {
-	for _, value := range []string{"lazy", "mapped-ram"} {
-		if f, err := ParseFormat(value); err != nil || string(f) != value {
-			t.Errorf("got %q, %v", f, err)
-		}
-	}
-	for _, value := range []string{"", "Lazy", "qcow2"} {
-		if f, err := ParseFormat(value); err == nil || f != "" {
-			t.Errorf("%q: got %q, %v", value, f, err)
-		}
-	}
-}

@@ -57,6 +57,12 @@ func (c *Client) Status(ctx context.Context) (status.Status, error) {
 	return s, c.ask(ctx, http.MethodGet, "/v1/status", nil, &s)
 }
 
+// Actors asks which actors the supervisor is made of.
+func (c *Client) Actors(ctx context.Context) ([]status.Actor, error) {
+	var all []status.Actor
+	return all, c.ask(ctx, http.MethodGet, "/v1/actors", nil, &all)
+}
+
 // PID is the process that listens at the socket, by the kernel's word, also when it does not answer.
 func (c *Client) PID(ctx context.Context) (int, error) {
 	conn, err := dialOurs(ctx, c.path)
@@ -196,6 +202,10 @@ func (c *Client) ask(ctx context.Context, method, path string, body, into any) e
 }
 
 func (c *Client) do(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	return c.send(ctx, method, path, body, http.Header{})
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body any, header http.Header) (*http.Response, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
@@ -207,6 +217,7 @@ func (c *Client) do(ctx context.Context, method, path string, body any) (*http.R
 	if err != nil {
 		return nil, err
 	}
+	request.Header = header
 	request.Header.Set(versionHeader, strconv.Itoa(Version))
 	response, err := c.http.Do(request)
 	switch {

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/stackemu/stackemu/internal/session"
 	"github.com/stackemu/stackemu/internal/status"
 	"github.com/stackemu/stackemu/qemu"
 )
@@ -25,14 +26,28 @@ type fake struct {
 	*Feed
 	stops chan bool
 	exec  func(ctx context.Context, r ExecRequest) (ExecResult, error)
+	guest func(ctx context.Context, keys session.GuestKeys) (net.Conn, error)
+
+	lease    func(kind LeaseKind) (string, error)
+	giveBack func(id string) (int, bool)
 }
 
 func newFake() *fake { return &fake{Feed: NewFeed("default"), stops: make(chan bool, 10)} }
 
 func (f *fake) Status(context.Context) status.Status { return f.Feed.Status() }
-func (f *fake) Stop(kill bool)                       { f.stops <- kill }
+func (f *fake) Actors() []status.Actor {
+	return []status.Actor{{Path: "fleet"}, {Path: "fleet/default", State: "ready", Restarts: 1, Failure: "boom"}}
+}
+func (f *fake) Stop(kill bool) { f.stops <- kill }
 
 func (f *fake) Exec(ctx context.Context, r ExecRequest) (ExecResult, error) { return f.exec(ctx, r) }
+
+func (f *fake) Session(ctx context.Context, keys session.GuestKeys) (net.Conn, error) {
+	return f.guest(ctx, keys)
+}
+
+func (f *fake) Lease(kind LeaseKind) (string, error) { return f.lease(kind) }
+func (f *fake) Return(id string) (int, bool)         { return f.giveBack(id) }
 
 // served is a supervisor at a socket, and a client of it.
 func served(t *testing.T, path string, s Supervisor) (*Server, *Client) {
@@ -70,6 +85,15 @@ func TestStatus(t *testing.T) {
 }
 
 // The home of a user may be deeper than the address of a socket is long.
+func TestActors(t *testing.T) {
+	s := newFake()
+	_, c := served(t, socketIn(t), s)
+	all, err := c.Actors(t.Context())
+	if err != nil || len(all) != 2 || all[1] != s.Actors()[1] {
+		t.Errorf("got %+v, %v", all, err)
+	}
+}
+
 func TestLongPath(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 100), strings.Repeat("e", 100))
 	if err := os.MkdirAll(dir, 0o700); err != nil {

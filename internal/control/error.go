@@ -46,6 +46,8 @@ const (
 	CodeRequest   = "bad_request"
 	CodeNoAgent   = "guest_agent_unavailable"
 	CodeNoProgram = "no_such_program"
+	CodeNoSession = "no_sessions" // the guest's tools are older than sessions, or it has none
+	CodeStopping  = "stopping"    // the instance is being stopped
 	CodeInternal  = "internal"
 )
 

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"net"
 	"net/http"
 	"os"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/stackemu/stackemu/internal/session"
 	"github.com/stackemu/stackemu/internal/status"
 	"github.com/stackemu/stackemu/qemu"
 )
@@ -20,9 +22,13 @@ import (
 // Supervisor is what a server lets others see and do. Its methods are called from many goroutines.
 type Supervisor interface {
 	Status(ctx context.Context) status.Status
+	Actors() []status.Actor
 	Events(ctx context.Context, after uint64) iter.Seq[status.Event]
 	Stop(kill bool) // returns at once
 	Exec(ctx context.Context, r ExecRequest) (ExecResult, error)
+	Session(ctx context.Context, keys session.GuestKeys) (net.Conn, error) // a connection to the guest's end of a session
+	Lease(kind LeaseKind) (id string, err error)
+	Return(id string) (users int, stops bool) // may be called twice
 }
 
 // Server is a socket that is being served.
@@ -30,10 +36,15 @@ type Server struct {
 	path       string
 	supervisor Supervisor
 	program    string
-	listener   ownersOnly
 	http       *http.Server
-	hiding     sync.Once
-	done       chan struct{}
+	serving    sync.WaitGroup
+
+	mu       sync.Mutex
+	listener ownersOnly
+	hidden   chan struct{} // closed by Hide
+
+	sessions    context.Context // done when those that are open have to end
+	endSessions context.CancelFunc
 }
 
 // Serve makes the socket at path and answers there, in the name of the program's version. Have the instance's lock: a socket
@@ -48,43 +59,52 @@ func Serve(path string, s Supervisor, program string) (*Server, error) {
 }
 
 func serve(path string, l ownersOnly, s Supervisor, program string) *Server {
-	v := &Server{path: path, supervisor: s, program: program, listener: l, done: make(chan struct{})}
+	v := &Server{path: path, supervisor: s, program: program, listener: l, hidden: make(chan struct{})}
+	v.sessions, v.endSessions = context.WithCancel(context.Background())
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", v.versioned(v.status))
+	mux.HandleFunc("GET /v1/actors", v.versioned(v.actors))
 	mux.HandleFunc("GET /v1/events", v.versioned(v.events))
 	mux.HandleFunc("POST /v1/exec", v.versioned(v.exec))
+	mux.HandleFunc("POST /v1/session", v.versioned(v.session))
+	mux.HandleFunc("GET /v1/lease", v.versioned(v.lease))
+	mux.HandleFunc("POST /v1/return", v.versioned(v.giveBack))
 	mux.HandleFunc("POST /v1/stop", v.introduced(v.stop))
 	mux.HandleFunc("/", v.versioned(func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, &Error{Code: CodeRequest, Message: fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path)})
 	}))
 	v.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	go func() {
-		defer close(v.done)
-		_ = v.http.Serve(v.listener) // ends with the listener
-	}()
+	v.serveAt(l)
+	v.serving.Go(v.keep)
 	return v
 }
 
 // Hide removes the socket: whoever dials from now on finds nobody. Who is connected stays so.
 func (v *Server) Hide() error {
-	var err error
-	v.hiding.Do(func() {
-		err = os.Remove(v.path)
-		_ = v.listener.Close()
-	})
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	select {
+	case <-v.hidden:
+		return nil
+	default:
+	}
+	close(v.hidden)
+	err := os.Remove(v.path)
+	_ = v.listener.Close()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("control: %w", err)
 	}
 	return nil
 }
 
-// Close ends the server. It waits until everybody has been answered, or until ctx is done.
+// Close ends the server. It waits until everybody has been answered, or until ctx is done. Sessions are cut off.
 func (v *Server) Close(ctx context.Context) error {
 	err := v.Hide()
+	v.endSessions()
 	if v.http.Shutdown(ctx) != nil {
 		_ = v.http.Close()
 	}
-	<-v.done
+	v.serving.Wait()
 	return err
 }
 
@@ -112,6 +132,10 @@ func (v *Server) versioned(h http.HandlerFunc) http.HandlerFunc {
 
 func (v *Server) status(w http.ResponseWriter, r *http.Request) {
 	answer(w, v.supervisor.Status(r.Context()))
+}
+
+func (v *Server) actors(w http.ResponseWriter, _ *http.Request) {
+	answer(w, v.supervisor.Actors())
 }
 
 func (v *Server) events(w http.ResponseWriter, r *http.Request) {
@@ -151,20 +175,26 @@ func (v *Server) exec(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	result, err := v.supervisor.Exec(r.Context(), request)
-	var known *Error
-	switch {
-	case errors.As(err, &known):
-		refuse(w, http.StatusConflict, known)
-	case err != nil:
-		refuse(w, http.StatusInternalServerError, &Error{Code: CodeInternal, Message: err.Error()})
-	default:
-		answer(w, result)
+	if err != nil {
+		refuseFor(w, err)
+		return
 	}
+	answer(w, result)
 }
 
 func answer(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(value)
+}
+
+// refuseFor tells what the supervisor could not do.
+func refuseFor(w http.ResponseWriter, err error) {
+	var known *Error
+	if errors.As(err, &known) {
+		refuse(w, http.StatusConflict, known)
+		return
+	}
+	refuse(w, http.StatusInternalServerError, &Error{Code: CodeInternal, Message: err.Error()})
 }
 
 func refuse(w http.ResponseWriter, code int, e *Error) {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stackemu/stackemu/internal/config"
@@ -56,13 +57,13 @@ type patient struct {
 	lookup func(string) (string, bool)
 }
 
-// Examine makes all checks. lookup is os.LookupEnv or a test's map.
-func Examine(ctx context.Context, lookup func(string) (string, bool)) []Finding {
-	conf, all := environment(lookup)
+// Examine makes all checks, with the configuration of these sources.
+func Examine(ctx context.Context, s config.Sources) []Finding {
+	conf, all := configuration(s)
 	if !conf.valid {
 		return all
 	}
-	p := &patient{conf.Config, lookup}
+	p := &patient{conf.Config, s.Lookup}
 	for _, checks := range [][]func(context.Context) []Finding{
 		{p.qemu},
 		{p.memory, p.disk, p.home, p.links, p.image, p.firmware, p.ports, p.instances, p.leftovers, p.token},
@@ -82,29 +83,45 @@ type checked struct {
 	valid bool
 }
 
-// environment reads the variables. Bad ones are findings, and the rest is examined without them.
-func environment(lookup func(string) (string, bool)) (checked, []Finding) {
-	const code = "environment"
-	conf, err := config.FromEnv(lookup)
+// configuration reads variables and files. What is bad in them are findings, and the rest is examined without it: without the
+// variables that are bad, and without files if one of them is.
+func configuration(s config.Sources) (checked, []Finding) {
+	conf, err := config.Load(s)
 	if err == nil {
-		return checked{conf, true}, []Finding{ok(code, "the variables of the environment are sound")}
+		return checked{conf, true}, []Finding{ok("environment", "the variables of the environment are sound"), configFiles(s)}
 	}
 	var all []Finding
 	bad := map[string]bool{}
+	lookup := s.Lookup
 	for _, err := range parts(err) {
 		var value *config.ValueError
+		if file := (*config.FileError)(nil); errors.As(err, &file) {
+			s.Dir = ""
+			all = append(all, with(Problem, "config", "mend that line; docs/configuration.md has what is allowed", "%v", err))
+			continue
+		}
 		if errors.As(err, &value) {
 			bad[value.Variable] = true
 		}
-		all = append(all, with(Problem, code, "unset it, or give it a value that is allowed", "%v", err))
+		all = append(all, with(Problem, "environment", "unset it, or give it a value that is allowed", "%v", err))
 	}
-	conf, err = config.FromEnv(func(name string) (string, bool) {
+	s.Lookup = func(name string) (string, bool) {
 		if bad[name] {
 			return "", false
 		}
 		return lookup(name)
-	})
+	}
+	conf, err = config.Load(s)
 	return checked{conf, err == nil}, all
+}
+
+// configFiles tells which files are in force.
+func configFiles(s config.Sources) Finding {
+	read, _ := config.Explain(s)
+	if len(read.Files) == 0 {
+		return ok("config", "there is no file with settings; none is needed")
+	}
+	return ok("config", "settings are in %s", strings.Join(read.Files, " and "))
 }
 
 // parts are the errors that were joined.

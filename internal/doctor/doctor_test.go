@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/qemu"
 	"github.com/stackemu/stackemu/qemu/qemutest"
 )
@@ -75,7 +76,7 @@ func (w *ward) write(name, content string) {
 
 func (w *ward) examine() []Finding {
 	w.Helper()
-	all := Examine(w.Context(), func(name string) (string, bool) { v, ok := w.env[name]; return v, ok })
+	all := Examine(w.Context(), config.Sources{Lookup: func(name string) (string, bool) { v, ok := w.env[name]; return v, ok }, Dir: w.home})
 	for _, f := range all {
 		if strings.Contains(f.Text+f.Cure, "topsecret") {
 			w.Errorf("a secret is told: %+v", f)
@@ -108,7 +109,7 @@ func TestSoundMachine(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	const want = "environment qemu qemu_img qemu_version snapshot_formats accelerator memory disk home hard_links image ports instances leftovers github_token"
+	const want = "environment config qemu qemu_img qemu_version snapshot_formats accelerator memory disk home hard_links image ports instances leftovers github_token"
 	if got := strings.Join(codes, " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -131,6 +132,8 @@ func TestFindings(t *testing.T) {
 		text, cure string
 	}{
 		{"a bad variable", func(w *ward) { w.env["EMULATOR_RAM"] = "much" }, Problem, "environment", `EMULATOR_RAM="much" is not allowed`, "unset it"},
+		{"a bad file", func(w *ward) { w.write("stackemu.yaml", "ram: 512\nrams: 1\n") }, Problem, "config", `stackemu.yaml:2: there is no setting "rams"`, "docs/configuration.md"},
+		{"a file", func(w *ward) { w.write("stackemu.yaml", "ram: 512\n") }, OK, "config", "stackemu.yaml", ""},
 		{"no QEMU", func(w *ward) { w.Setenv("QEMU_SYSTEM_X86_64", "/nothing") }, Problem, "qemu", "/nothing is not there", "QEMU_SYSTEM_X86_64"},
 		{"no QEMU in PATH", func(w *ward) { w.Setenv("QEMU_SYSTEM_X86_64", "") }, Problem, "qemu", "qemu-system-x86_64 is not there", "install"},
 		{"no qemu-img", func(w *ward) { w.Setenv("QEMU_IMG", "") }, Problem, "qemu_img", "qemu-img is not there", "install"},

@@ -57,7 +57,7 @@ func (p *patient) disk(context.Context) []Finding {
 // roomy judges by what a first start takes: an image, and a snapshot with the guest's RAM. Both are sparse or packed, so that
 // less may do.
 func roomy(dir string, free, ram int64) Finding {
-	const code, cure = "disk", "stackemu snapshot prune removes what nothing uses; STACK_EMULATOR_HOME names a home on another disk"
+	const code, cure = "disk", "stackemu prune removes what nothing uses; STACK_EMULATOR_HOME names a home on another disk"
 	switch {
 	case free < gib:
 		return with(Problem, code, cure, "%s are free on the disk of %s: that is too little for a start", inGiB(free), dir)

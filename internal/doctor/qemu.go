@@ -113,18 +113,15 @@ func (p *patient) layout() qemu.Layout {
 // services is the table of the image's profile, with the ports of the default instance.
 func (p *patient) services() (profile.Profile, error) {
 	side := struct {
-		Profile string `json:"profile"`
-	}{"stack-auth"} // that of an image without a file beside it
+		Profile  string   `json:"profile"`
+		Services []string `json:"services"`
+	}{Profile: "stack-auth"} // that of an image without a file beside it
 	if text, err := os.ReadFile(p.Folders().Image(p.Arch).Sidecar); err == nil {
 		if err := json.Unmarshal(text, &side); err != nil {
 			return profile.Profile{}, err
 		}
 	}
-	table, err := profile.ByName(side.Profile, p.PortPrefix)
-	if err != nil {
-		return table, err
-	}
-	return table.WithHostPorts(p.Ports.ByService())
+	return p.Table(side.Profile, side.Services)
 }
 
 func accelerated(code, arch string, choice qemu.Choice) Finding {

@@ -72,8 +72,19 @@ func (p page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	ctx, cancel := context.WithTimeout(p.ctx, pageLimit)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
-		p.Fatalf("%s: %v", what, err)
+		p.Fatalf("%s: %v; the page shows: %q", what, err, p.shown())
 	}
+}
+
+// shown is what a person would see.
+func (p page) shown() string {
+	ctx, cancel := context.WithTimeout(p.ctx, pageLimit)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))
+	if err != nil {
+		return err.Error()
+	}
+	return text
 }
 
 // until waits until a JavaScript expression is true.
@@ -82,7 +93,7 @@ func (p page) until(expression string) {
 	ctx, cancel := context.WithTimeout(p.ctx, pageLimit)
 	defer cancel()
 	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](expression)); err != nil {
-		p.Fatalf("%s: %v", expression, err)
+		p.Fatalf("%s: %v; the page shows: %q", expression, err, p.shown())
 	}
 }
 

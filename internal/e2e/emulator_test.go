@@ -61,10 +61,11 @@ func newEmulatorWithout(t *testing.T) *emulator {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	e := &emulator{T: t, bin: bin, home: dir, port: map[string]int{"DASHBOARD": freePort(t), "BACKEND": freePort(t)}}
-	e.env = append(os.Environ(), "STACK_EMULATOR_HOME="+e.home, "EMULATOR_IMAGE_DIR="+filepath.Dir(image))
-	for name, port := range e.port {
-		e.env = append(e.env, fmt.Sprintf("EMULATOR_%s_PORT=%d", name, port))
+	e := &emulator{T: t, bin: bin, home: dir, port: map[string]int{}}
+	e.env = append(os.Environ(), "STACKEMU_CONFIG=none", "STACK_EMULATOR_HOME="+e.home, "EMULATOR_IMAGE_DIR="+filepath.Dir(image))
+	for _, name := range []string{"DASHBOARD", "BACKEND", "MINIO", "INBUCKET"} {
+		e.port[name] = freePort(t)
+		e.env = append(e.env, fmt.Sprintf("EMULATOR_%s_PORT=%d", name, e.port[name]))
 	}
 	return e
 }

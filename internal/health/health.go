@@ -18,6 +18,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/stackemu/stackemu/internal/span"
 )
@@ -115,5 +116,5 @@ func quotable(body []byte) string {
 		return ""
 	}
 	text = strings.ToValidUTF8(text, "")
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }), " ")
 }

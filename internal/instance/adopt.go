@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"github.com/stackemu/stackemu/internal/profile"
 	"github.com/stackemu/stackemu/internal/snapshot"
 	"github.com/stackemu/stackemu/qemu"
-	"github.com/stackemu/stackemu/qemu/qmp"
 )
 
 // A supervisor that dies (kill -9, out of memory) leaves its VM, which goes on serving. The next supervisor adopts it, if it
@@ -48,7 +46,9 @@ type orphan struct{ record }
 
 // writeRecord is called when the VM is ready.
 func (b *Boot) writeRecord() error {
+	b.launch.Lock()
 	id, err := qemu.ReadPID(b.files.PID)
+	b.launch.Unlock()
 	if err != nil {
 		return err
 	}
@@ -82,11 +82,7 @@ func parseRecord(text []byte, id qemu.Identity) (*orphan, error) {
 // findOrphan looks for a VM whose supervisor has died without it. One that was ready, and still runs its guest, is adopted;
 // another one is ended.
 func (i *Instance) findOrphan(ctx context.Context) error {
-	id, err := qemu.ReadPID(i.Files.PID)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil && id.Alive() {
+	if id, err := qemu.ReadPID(i.Files.PID); err == nil && id.Alive() {
 		if i.surveyed.orphan = i.mayAdopt(ctx, id); i.surveyed.orphan != nil {
 			return nil
 		}
@@ -107,13 +103,16 @@ func (i *Instance) mayAdopt(ctx context.Context, id qemu.Identity) *orphan {
 	if err != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, orphanQuit)
-	defer cancel()
-	conn, err := qmp.Dial(ctx, i.Files.MonitorSock, nil)
-	if err != nil {
+	if _, err := os.Lstat(i.Files.AgentSock); err != nil {
+		return nil // without its agent it could be neither exec'd into nor saved
+	}
+	conn := i.dialOrphan(ctx)
+	if conn == nil {
 		return nil
 	}
 	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, orphanQuit)
+	defer cancel()
 	if status, err := conn.Status(ctx); err != nil || status.Status != "running" {
 		return nil // it was being saved, or its disk is full
 	}

@@ -49,6 +49,7 @@ type Boot struct {
 	sockets []socket // monitor and agent
 	process Process
 	closing sync.Once
+	launch  sync.Mutex // held while QEMU is started, and noted: its monitor may answer before that
 
 	load    func(context.Context, *qmp.Conn) error // brings what it resumes into QEMU
 	session *session                               // not nil when it goes on from one
@@ -85,6 +86,8 @@ func (b *Boot) Sessions() bool { return !b.config.NoSnapshot && b.sessionFormat(
 
 // Launch starts QEMU, and notes whose process it is, or takes the one that runs.
 func (b *Boot) Launch() (Process, error) {
+	b.launch.Lock()
+	defer b.launch.Unlock()
 	if b.adopted != nil {
 		p, err := qemu.Adopt(*b.adopted)
 		if err != nil {
@@ -160,6 +163,9 @@ func (b *Boot) Close() error {
 		}
 		if b.process != nil { // else the file may tell of a VM that is not ours
 			err = errors.Join(err, ignoreMissing(os.Remove(b.files.PID)), ignoreMissing(os.Remove(b.files.Running)))
+		}
+		if b.session != nil { // what the next session needs of it has been taken out
+			err = errors.Join(err, os.RemoveAll(b.files.SessionLive))
 		}
 	})
 	return err

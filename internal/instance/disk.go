@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/stackemu/stackemu/internal/snapshot"
 	"github.com/stackemu/stackemu/qemu"
@@ -20,10 +21,21 @@ import (
 // saved, and one that a VM has gone on from.
 func (i *Instance) tidy(context.Context) error {
 	var errs []error
-	for _, path := range []string{i.Files.FreshDisk, i.Files.RAM, i.Files.SessionNew, i.Files.SessionLive} {
+	for _, path := range i.worthless() {
 		errs = append(errs, os.RemoveAll(path))
 	}
 	return errors.Join(errs...)
+}
+
+// worthless is what tidy removes.
+func (i *Instance) worthless() []string {
+	paths := []string{i.Files.FreshDisk, i.Files.RAM, i.Files.SessionNew, i.Files.SessionLive}
+	for _, e := range entries(i.Files.Dir) {
+		if strings.HasPrefix(e.Name(), ".") { // a temporary file of who was killed before its rename
+			paths = append(paths, filepath.Join(i.Files.Dir, e.Name()))
+		}
+	}
+	return paths
 }
 
 // freshDisk makes an overlay on the image, for a cold boot of an instance without data.
@@ -59,6 +71,11 @@ func (b *Boot) resume(ctx context.Context, from snapshot.Files) error {
 // instance has published means nothing any more.
 func (b *Boot) overlayOn(ctx context.Context, base string) error {
 	b.fresh, b.wiring.Disk = true, b.files.FreshDisk
+	if _, err := os.Stat(b.files.Session); err == nil { // it would be in the way of the next one
+		if err := b.setAside(errors.New("its disk is gone")); err != nil {
+			return err
+		}
+	}
 	if err := ignoreMissing(os.Remove(b.files.PublishedKey)); err != nil {
 		return fmt.Errorf("disk: %w", err)
 	}

@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/stackemu/stackemu/internal/snapshot"
 	"github.com/stackemu/stackemu/qemu"
@@ -42,6 +43,9 @@ func (b *Boot) resumeFrom(f format, from snapshot.Files) {
 type lazy struct{}
 
 func (lazy) save(ctx context.Context, m *qmp.Conn, into snapshot.Files) error {
+	if err := private(into.State); err != nil {
+		return err
+	}
 	return m.SaveLazy(ctx, into.State)
 }
 
@@ -58,6 +62,9 @@ func (lazy) load(ctx context.Context, m *qmp.Conn, from snapshot.Files) error {
 type mapped struct{ channels int }
 
 func (f mapped) save(ctx context.Context, m *qmp.Conn, into snapshot.Files) error {
+	if err := private(into.Savevm); err != nil {
+		return err
+	}
 	return m.SaveMapped(ctx, into.Savevm, f.channels, nil)
 }
 
@@ -71,6 +78,9 @@ func (f mapped) load(ctx context.Context, m *qmp.Conn, from snapshot.Files) erro
 type pages struct{ *Boot }
 
 func (f pages) save(ctx context.Context, m *qmp.Conn, into snapshot.Files) error {
+	if err := private(into.State); err != nil {
+		return err
+	}
 	if err := m.SaveDevices(ctx, into.State); err != nil {
 		return err
 	}
@@ -113,4 +123,13 @@ func chooseFormat(wish snapshot.Format, caps qemu.Capabilities) (f snapshot.Form
 	}
 	return "", fmt.Sprintf("this QEMU cannot take snapshots (it has neither %s nor %s): every start boots from the disk",
 		needs[snapshot.Lazy], needs[snapshot.MappedRAM])
+}
+
+// private makes a file that QEMU is to write: it would let the group read it.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }

@@ -9,12 +9,12 @@ import (
 	"os"
 
 	"github.com/stackemu/stackemu/internal/home"
-	"github.com/stackemu/stackemu/internal/profile"
 )
 
 // sidecar is what is read of the JSON file beside an image.
 type sidecar struct {
-	Profile string `json:"profile"`
+	Profile  string   `json:"profile"`
+	Services []string `json:"services"` // of the profile that the image has; none for all
 }
 
 // publishedProfile is the profile of an image without a sidecar: one that the product's own tools have fetched.
@@ -38,12 +38,10 @@ func (i *Instance) findImage(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("image: %w", err)
 	}
-	table, err := profile.ByName(side.Profile, i.config.PortPrefix)
-	if err != nil {
+	if s.profile, err = i.config.Table(side.Profile, side.Services); err != nil {
 		return fmt.Errorf("image: %s: %w", image.Sidecar, err)
 	}
-	s.profile, err = table.WithHostPorts(i.config.Ports.ByService())
-	return err
+	return nil
 }
 
 func readSidecar(image home.Image) (sidecar, error) {

@@ -71,7 +71,20 @@ func Open(c config.Config, name string) (*Instance, error) {
 	if !held {
 		return nil, &HeldError{holder(files.Lock)}
 	}
+	if i.displaced() { // by [Instance.Discard], which was at it while we came
+		return nil, errors.Join(&HeldError{}, i.lock.Close())
+	}
 	return i, i.sign()
+}
+
+// displaced tells whether the lock that was taken is not the instance's any more.
+func (i *Instance) displaced() bool {
+	ours, err := i.lock.Stat()
+	if err != nil {
+		return false // nobody can tell; it was there a moment ago
+	}
+	now, err := os.Stat(i.Files.Lock)
+	return err != nil || !os.SameFile(ours, now)
 }
 
 // lockPoll is how often the lock of a capture is tried.

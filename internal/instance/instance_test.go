@@ -35,13 +35,13 @@ func configure(t *testing.T) config.Config {
 	for _, name := range []string{"DASHBOARD", "BACKEND"} {
 		env["EMULATOR_"+name+"_PORT"] = strconv.Itoa(freePort(t))
 	}
-	c, err := config.FromEnv(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+	c, err := config.Load(config.Sources{Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	image := c.Folders().Image(c.Arch)
 	write(t, image.Disk, string(qemutest.Qcow2("")))
-	write(t, image.Sidecar, `{"profile":"reference"}`)
+	write(t, image.Sidecar, `{"profile":"reference","services":["dashboard","backend"]}`)
 	return c
 }
 

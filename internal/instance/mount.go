@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 
+	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/guestapi"
 	"github.com/stackemu/stackemu/qemu"
 	"github.com/stackemu/stackemu/qemu/qga"
@@ -19,10 +20,7 @@ import (
 const mountRoot = "/host"
 
 // mountPorts are the root ports that mounts are plugged into.
-var mountPorts = []string{"hostfs-port", "spare-port1", "spare-port2"}
-
-// MaxMounts is how many directories an instance can have.
-var MaxMounts = len(mountPorts)
+var mountPorts = [config.MaxMounts]string{"hostfs-port", "spare-port1", "spare-port2"}
 
 func mountID(n int) string { return fmt.Sprintf("mount%d", n) }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
@@ -22,20 +21,43 @@ const (
 // it may have data that is not on the disk yet.
 func (i *Instance) endOrphan(ctx context.Context) error {
 	id, err := qemu.ReadPID(i.Files.PID)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil && id.Alive() {
-		if err := i.shutDown(ctx, id); err != nil {
-			return fmt.Errorf("a VM that a former supervisor left (pid %d): %w", id.PID, err)
+	if err != nil || !id.Alive() {
+		if err := i.endUnknown(ctx); err != nil {
+			return fmt.Errorf("a VM that a former supervisor left: %w", err)
 		}
-		i.surveyed.Notes = append(i.surveyed.Notes, fmt.Sprintf("ended a VM that a former supervisor had left (pid %d)", id.PID))
+		return ignoreMissing(os.Remove(i.Files.PID))
 	}
+	if err := i.shutDown(ctx, id); err != nil {
+		return fmt.Errorf("a VM that a former supervisor left (pid %d): %w", id.PID, err)
+	}
+	i.surveyed.Notes = append(i.surveyed.Notes, fmt.Sprintf("ended a VM that a former supervisor had left (pid %d)", id.PID))
 	return ignoreMissing(os.Remove(i.Files.PID))
 }
 
+// endUnknown ends a VM of which nobody has noted the process: its supervisor was killed before it could, or the note is lost.
+// It has the instance's disk and ports, and who has them listens at the monitor's socket.
+func (i *Instance) endUnknown(ctx context.Context) error {
+	conn := i.dialOrphan(ctx)
+	if conn == nil {
+		return nil
+	}
+	defer conn.Close()
+	askOrphan(ctx, conn)
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if conn.Err() == nil {
+		return errors.New("it does not end, and its process is not known (qemu.pid is damaged): end it by hand")
+	}
+	i.surveyed.Notes = append(i.surveyed.Notes, "ended a VM that a former supervisor had left")
+	return nil
+}
+
 func (i *Instance) shutDown(ctx context.Context, id qemu.Identity) error {
-	i.askOrphan(ctx)
+	if conn := i.dialOrphan(ctx); conn != nil {
+		askOrphan(ctx, conn)
+		_ = conn.Close()
+	}
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
@@ -45,17 +67,27 @@ func (i *Instance) shutDown(ctx context.Context, id qemu.Identity) error {
 	return awaitEnd(ctx, id)
 }
 
-// askOrphan presses the power button, then asks QEMU to quit. It returns when QEMU has hung up, or when that took too
-// long: what is left is then killed.
-func (i *Instance) askOrphan(ctx context.Context) {
-	handshake, cancel := context.WithTimeout(ctx, orphanQuit)
+// dialOrphan is nil when nobody listens any more, or says nothing.
+func (i *Instance) dialOrphan(ctx context.Context) *qmp.Conn {
+	ctx, cancel := context.WithTimeout(ctx, orphanQuit)
 	defer cancel()
-	conn, err := qmp.Dial(handshake, i.Files.MonitorSock, nil)
+	conn, err := qmp.Dial(ctx, i.Files.MonitorSock, nil)
 	if err != nil {
-		return // it does not listen any more
+		return nil
 	}
-	defer conn.Close()
-	_ = conn.Cont(handshake) // it may have been paused to be saved; one that runs, or cannot, says so
+	return conn
+}
+
+// askOrphan presses the power button, then asks QEMU to quit. It returns when QEMU has hung up, or when that took too
+// long: what is left is then killed. A guest that has never run has nothing to shut down.
+func askOrphan(ctx context.Context, conn *qmp.Conn) {
+	soon, cancel := context.WithTimeout(ctx, orphanQuit)
+	defer cancel()
+	if s, err := conn.Status(soon); err == nil && (s.Status == "inmigrate" || s.Status == "prelaunch") {
+		ask(ctx, conn, conn.Quit, orphanQuit)
+		return
+	}
+	_ = conn.Cont(soon) // it may have been paused to be saved; one that runs, or cannot, says so
 	if !ask(ctx, conn, conn.Powerdown, orphanShutdown) {
 		ask(ctx, conn, conn.Quit, orphanQuit)
 	}

@@ -48,13 +48,17 @@ func (i *Instance) Prepare(ctx context.Context, choice Choice) (*Boot, error) {
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
-	if b.config.NoRotation && b.Way != Capture {
+	switch {
+	case b.Way == Capture:
+	case b.config.NoRotation:
 		b.Notes = append(b.Notes, publicSecrets)
+	case !b.profile.Rotates():
+		b.note("the profile %s has no rotation: the secrets of this instance are those of its image", b.profile.Name)
 	}
 	return b, nil
 }
 
-const publicSecrets = "EMULATOR_NO_ROTATION is set: THE SECRETS OF THIS INSTANCE ARE THE PUBLIC ONES of its image, and its ports answer at once"
+const publicSecrets = "rotation is switched off: THE SECRETS OF THIS INSTANCE ARE THE PUBLIC ONES of its image, and its ports answer at once"
 
 // permitted keeps to the user's wish to never boot from the disk.
 func (b *Boot) permitted(context.Context) error {

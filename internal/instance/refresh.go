@@ -3,12 +3,10 @@ package instance
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path"
 	"strings"
 	"time"
@@ -29,18 +27,29 @@ const entropyBytes = 64
 // are its own already. It may be repeated.
 func (b *Boot) Refresh(ctx context.Context, g *qga.Client) (guestapi.Result, error) {
 	if b.secrets == nil && b.rotates() {
-		b.secrets = freshSecrets()
+		b.secrets = freshSecrets(b.secretNames())
 	}
-	request := guestapi.Request{Runtime: b.runtimeEnv(), Mounts: b.guestMounts(), Secrets: b.secrets}
+	request := guestapi.Request{Runtime: b.runtimeEnv(), Mounts: b.guestMounts()}
+	if b.profile.Rotation == nil {
+		request.Secrets = b.secrets
+	}
 	refresh := refreshAtOnce
 	if b.wantsClockOnly(request) {
 		refresh = setClock
 	}
 	result, err := refresh(ctx, g, request)
-	if err == nil {
-		b.told = request.Runtime
+	if err != nil {
+		return result, err
 	}
-	return result, err
+	if b.secrets != nil && b.profile.Rotation != nil {
+		step, err := b.rotateByProgram(ctx, g)
+		if err != nil {
+			return result, err
+		}
+		result.Steps = append(result.Steps, step)
+	}
+	b.told = request.Runtime
+	return result, nil
 }
 
 // refreshAtOnce is Refresh for a guest with our tools, and passes any other on.
@@ -84,25 +93,6 @@ func setClock(ctx context.Context, g *qga.Client, _ guestapi.Request) (guestapi.
 		return guestapi.Result{}, fmt.Errorf("%s: %w", guestapi.StepClock, err)
 	}
 	return guestapi.Result{Steps: []guestapi.Step{{Name: guestapi.StepClock, Took: time.Since(began)}}}, nil
-}
-
-// rotates tells whether the guest is to get secrets of its own: when it has the public ones, or when nobody knows which.
-func (b *Boot) rotates() bool {
-	if b.config.NoRotation {
-		return false
-	}
-	_, err := os.Stat(b.files.PublishedKey)
-	return b.fresh || err != nil
-}
-
-func freshSecrets() map[string]string {
-	secrets := map[string]string{}
-	for _, name := range guestapi.SecretNames {
-		secret := make([]byte, 32)
-		_, _ = rand.Read(secret) // never fails
-		secrets[name] = hex.EncodeToString(secret)
-	}
-	return secrets
 }
 
 // rotateProgram is the guest contract's (docs/architecture.md).

@@ -23,7 +23,7 @@ func (i *Instance) Reset(ctx context.Context) error {
 	if err := i.endOrphan(ctx); err != nil {
 		return err
 	}
-	broken, err := filepath.Glob(i.Files.Session + ".broken-*")
+	broken, err := filepath.Glob(i.Files.Session + brokenMark + "*")
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,9 @@ const (
 	sessionSavevm   = "savevm.raw"   // of mapped-ram
 	sessionManifest = "manifest.json"
 	sessionVersion  = 1
+
+	brokenMark = ".broken-" // between the name of one that was set aside, and the time
+	brokenTime = "20060102-150405.000"
 )
 
 // savesPages tells whether this system lets a supervisor see which pages its VM has changed (qemu/ram).
@@ -136,17 +139,22 @@ func (b *Boot) resumeSession(context.Context) (bool, error) {
 		why = errors.New("it has failed, or booting from the disk is asked for")
 	}
 	if why != nil {
-		aside := fmt.Sprintf("%s.broken-%s", dir, time.Now().UTC().Format("20060102-150405.000"))
-		if err := os.Rename(dir, aside); err != nil {
-			return false, fmt.Errorf("session: %w", err)
-		}
-		b.Notes = append(b.Notes, fmt.Sprintf("the saved session is not used and was set aside as %s: %v; no data on the disk is lost", filepath.Base(aside), why))
-		return false, b.forgetBroken()
+		return false, b.setAside(why)
 	}
 	b.resumeFrom(b.sessionWay(record.Parts.Format), filesOfSession(dir))
 	b.session = b.sessionIn(dir, b.layout.RAMFile != "")
 	b.session.told = record.Runtime
 	return true, nil
+}
+
+// setAside keeps a session that cannot be resumed for whoever wants to know why.
+func (b *Boot) setAside(why error) error {
+	aside := b.files.Session + brokenMark + time.Now().UTC().Format(brokenTime)
+	if err := os.Rename(b.files.Session, aside); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	b.Notes = append(b.Notes, fmt.Sprintf("the saved session is not used and was set aside as %s: %v; no data on the disk is lost", filepath.Base(aside), why))
+	return b.forgetBroken()
 }
 
 func (b *Boot) sessionIn(dir string, mapped bool) *session {
@@ -155,7 +163,7 @@ func (b *Boot) sessionIn(dir string, mapped bool) *session {
 
 // forgetBroken keeps the youngest of the sessions that were set aside: each is as large as the guest's RAM.
 func (b *Boot) forgetBroken() error {
-	old, err := filepath.Glob(b.files.Session + ".broken-*")
+	old, err := filepath.Glob(b.files.Session + brokenMark + "*")
 	if err != nil {
 		return err
 	}

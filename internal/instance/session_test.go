@@ -40,6 +40,9 @@ func TestSessionIsResumedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Close()
+	if _, err := os.Stat(i.Files.SessionLive); err == nil {
+		t.Error("what it has gone on from is left")
+	}
 	if b = prepare(t, i); b.Way != Cold {
 		t.Errorf("resumed twice: way %v", b.Way)
 	}

@@ -91,7 +91,7 @@ type Log struct {
 // New makes a log that also writes each record to console at trace level.
 func New(console zerolog.Logger) *Log { return &Log{console: console, began: time.Now()} }
 
-// ConsoleOnly makes a log without a file, for actors that belong to no instance.
+// ConsoleOnly makes a log that never has a file, for actors that belong to no instance.
 func ConsoleOnly(console zerolog.Logger) *Log {
 	return &Log{console: console, began: time.Now(), path: "none"}
 }
@@ -101,11 +101,12 @@ func ConsoleOnly(console zerolog.Logger) *Log {
 func (l *Log) Attach(path string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.file != nil {
+	if l.path != "" {
 		return nil
 	}
 	l.path = path
 	if err := l.open(); err != nil {
+		l.path = "" // it may be tried again
 		return fmt.Errorf("message log: %w", err)
 	}
 	early := l.early

@@ -1,12 +1,15 @@
 package msglog
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -88,6 +91,81 @@ func TestAppendsAfterAnotherProcess(t *testing.T) {
 	}
 }
 
+// victimLog names the log that a process of the next test writes until it is killed.
+const victimLog = "STACKEMU_TEST_VICTIM_LOG"
+
+// What Write has returned from survives a kill -9, and the next process appends to what is left.
+func TestSurvivesKill(t *testing.T) {
+	if path := os.Getenv(victimLog); path != "" {
+		beVictim(t, path)
+	}
+	path := filepath.Join(t.TempDir(), "messages.jsonl")
+	victim := exec.Command(os.Args[0], "-test.run=^TestSurvivesKill$")
+	victim.Env = append(os.Environ(), victimLog+"="+path)
+	out, err := victim.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := victim.Start(); err != nil {
+		t.Fatal(err)
+	}
+	last := 0
+	for said := bufio.NewScanner(out); said.Scan(); { // to the last word that it got out
+		if n, err := strconv.Atoi(said.Text()); err == nil { // the last line may be torn
+			last = max(last, n)
+		}
+		if last == 2000 {
+			_ = victim.Process.Kill()
+		}
+	}
+	_ = victim.Wait()
+	l := New(zerolog.Nop())
+	if err := l.Attach(path); err != nil {
+		t.Fatal(err)
+	}
+	l.Write(Record{Seq: 1, Type: "Successor"})
+	l.Close()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, torn, successor := map[int]bool{}, 0, false
+	for line := range strings.Lines(string(text)) {
+		var r struct {
+			Seq  int
+			Type string
+		}
+		if json.Unmarshal([]byte(line), &r) != nil {
+			torn++
+			continue
+		}
+		seen[r.Seq] = seen[r.Seq] || r.Type == "M"
+		successor = successor || r.Type == "Successor"
+	}
+	for n := 1; n <= last; n++ {
+		if !seen[n] {
+			t.Fatalf("record %d of %d is lost", n, last)
+		}
+	}
+	if last < 2000 || torn > 1 || !successor {
+		t.Errorf("%d records, %d torn lines, a successor: %v", last, torn, successor)
+	}
+}
+
+// beVictim says the number of each record that Write has returned from, and never ends by itself.
+func beVictim(t *testing.T, path string) {
+	l := New(zerolog.Nop())
+	if err := l.Attach(path); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; ; n++ {
+		l.Write(Record{Seq: uint64(n), Type: "M", Body: strings.Repeat("x", n%1000)})
+		if _, err := fmt.Println(n); err != nil {
+			os.Exit(1) // nobody listens
+		}
+	}
+}
+
 func TestBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "messages.jsonl")
 	l := New(zerolog.Nop())
@@ -140,10 +218,18 @@ func TestFullDiskIsNoFailure(t *testing.T) {
 }
 
 func TestAttachFails(t *testing.T) {
-	err := New(zerolog.Nop()).Attach(filepath.Join(t.TempDir(), "absent", "messages.jsonl"))
-	if !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), "message log: ") {
+	l, path := New(zerolog.Nop()), filepath.Join(t.TempDir(), "absent", "messages.jsonl")
+	l.Write(Record{Seq: 1, Type: "Early"})
+	if err := l.Attach(path); !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), "message log: ") {
 		t.Errorf("got %v", err)
 	}
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Attach(path); err != nil || len(lines(t, path)) != 2 {
+		t.Errorf("the second try: %v, %v", err, lines(t, path))
+	}
+	l.Close()
 }
 
 func TestConsole(t *testing.T) {
@@ -152,6 +238,9 @@ func TestConsole(t *testing.T) {
 	l.Write(Record{Type: "M", To: "fleet"})
 	if s := console.String(); !strings.Contains(s, `"level":"trace"`) || !strings.Contains(s, `"to":"fleet"`) {
 		t.Errorf("got %s", s)
+	}
+	if err := l.Attach(filepath.Join(t.TempDir(), "absent", "messages.jsonl")); err != nil {
+		t.Errorf("it has a file: %v", err)
 	}
 	quiet := New(zerolog.New(&console).Level(zerolog.DebugLevel))
 	console.Reset()

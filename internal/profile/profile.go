@@ -56,26 +56,37 @@ type Profile struct {
 	// OriginalLayout says that images of this profile come from the product's own builds, and get virtual hardware
 	// in exactly the order of the product's tools, without the devices that we add to it.
 	OriginalLayout bool
+
+	// Rotation is how secrets of the guest are replaced: nil for the way of the product's images (internal/guestapi).
+	Rotation *Rotation
 }
+
+// Rotation is a program in the guest that takes fresh secrets, as KEY=value lines on its standard input. Without a command
+// there is none, and the secrets of the guest are those of its image.
+type Rotation struct {
+	Command []string // an absolute path, and arguments
+	Secrets []string // the keys
+}
+
+// Rotates says whether the guest's secrets can be replaced.
+func (p Profile) Rotates() bool { return p.Rotation == nil || len(p.Rotation.Command) > 0 }
 
 // StackAuth is the product's published image: four services. The ports of storage and mail do not follow the prefix.
 func StackAuth(prefix int) Profile {
-	services := append(stack(prefix),
-		Service{Name: Storage, GuestPort: 9090, HealthPath: "/minio/health/live", Codes: []int{200}},
-		Service{Name: Mail, GuestPort: 9001, HealthPath: "/", Codes: []int{200}},
-	)
-	return Profile{Name: "stack-auth", Services: services, OriginalLayout: true}.WithHostBase(DefaultHostBase)
+	return Profile{Name: "stack-auth", Services: services(prefix), OriginalLayout: true}.WithHostBase(DefaultHostBase)
 }
 
-// Reference is the image that `stackemu image build` makes: database, backend and dashboard.
+// Reference is the image that `stackemu image build` makes: the same services.
 func Reference(prefix int) Profile {
-	return Profile{Name: "reference", Services: stack(prefix)}.WithHostBase(DefaultHostBase)
+	return Profile{Name: "reference", Services: services(prefix)}.WithHostBase(DefaultHostBase)
 }
 
-func stack(prefix int) []Service {
+func services(prefix int) []Service {
 	return []Service{
 		{Name: Dashboard, GuestPort: prefix*100 + 1, HealthPath: "/handler/sign-in", Codes: []int{200}},
 		{Name: Backend, GuestPort: prefix*100 + 2, HealthPath: "/health?db=1", Codes: []int{200}},
+		{Name: Storage, GuestPort: 9090, HealthPath: "/minio/health/live", Codes: []int{200}},
+		{Name: Mail, GuestPort: 9001, HealthPath: "/", Codes: []int{200}},
 	}
 }
 
@@ -112,6 +123,28 @@ func (p Profile) WithHostBase(base int) Profile {
 	p.Services = slices.Clone(p.Services)
 	for i := range p.Services {
 		p.Services[i].HostPort = base + i
+	}
+	return p
+}
+
+// Offering is the profile with those of its services that an image has, by their names; none means all. A service keeps its
+// host port, whichever others are left out.
+func (p Profile) Offering(names []string) Profile {
+	p.Services = slices.Clone(p.Services)
+	if len(names) > 0 {
+		p.Services = slices.DeleteFunc(p.Services, func(s Service) bool { return !slices.Contains(names, s.Name) })
+	}
+	return p
+}
+
+// AboveHostBase is WithHostBase for a profile whose services may have host ports of their own: they keep them.
+func (p Profile) AboveHostBase(base int) Profile {
+	own := p.Services
+	p = p.WithHostBase(base)
+	for i, s := range own {
+		if s.HostPort != 0 {
+			p.Services[i].HostPort = s.HostPort
+		}
 	}
 	return p
 }

@@ -31,8 +31,10 @@ func TestTables(t *testing.T) {
 			want: map[string][2]string{
 				"dashboard": {"http://localhost:26710", "http://127.0.0.1:26710/handler/sign-in"},
 				"backend":   {"http://localhost:26711", "http://127.0.0.1:26711/health?db=1"},
+				"storage":   {"http://localhost:26712", "http://127.0.0.1:26712/minio/health/live"},
+				"mail":      {"http://localhost:26713", "http://127.0.0.1:26713/"},
 			},
-			port: map[string]int{"dashboard": 9201, "backend": 9202},
+			port: map[string]int{"dashboard": 9201, "backend": 9202, "storage": 9090, "mail": 9001},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -80,7 +82,28 @@ func TestWithHostPorts(t *testing.T) {
 }
 
 func TestServiceMissing(t *testing.T) {
-	if s, ok := profile.Reference(81).Service("mail"); ok {
-		t.Errorf("reference has mail: %+v", s)
+	if s, ok := profile.Reference(81).Service("queue"); ok {
+		t.Errorf("reference has a queue: %+v", s)
+	}
+}
+
+func TestOffering(t *testing.T) {
+	whole := profile.Reference(81)
+	for _, test := range []struct {
+		names []string
+		want  int
+	}{
+		{nil, 4}, {[]string{}, 4}, {[]string{"dashboard", "backend"}, 2}, {[]string{"mail", "queue"}, 1},
+	} {
+		got := whole.Offering(test.names)
+		if len(got.Services) != test.want {
+			t.Errorf("Offering(%q) has %d services, want %d", test.names, len(got.Services), test.want)
+		}
+	}
+	if got, _ := whole.Offering([]string{"mail"}).Service(profile.Mail); got.HostPort != 26703 {
+		t.Errorf("mail is at %d: a service that is left out gives its port to nobody", got.HostPort)
+	}
+	if len(whole.Services) != 4 {
+		t.Error("the profile itself was changed")
 	}
 }

@@ -59,7 +59,7 @@ func (s *Store) withItems(f func([]item) error) error {
 }
 
 func (it item) describe() Entry {
-	e := Entry{Name: filepath.Base(it.path), Key: it.key, What: string(it.kind), InUse: it.linked, Bytes: allocated(it.path)}
+	e := Entry{Name: filepath.Base(it.path), Key: it.key, What: string(it.kind), InUse: it.linked, Bytes: Allocated(it.path)}
 	if it.kind == generation && !it.linked {
 		e.What = "replaced snapshot"
 		if exists(filepath.Join(it.path, causeName)) {
@@ -102,9 +102,9 @@ func (m *Manifest) isPacked(dir string) bool {
 	return slices.ContainsFunc(m.packedFiles(), func(f *File) bool { return f.onlyPacked(dir) })
 }
 
-// allocated is what a file, or all files in a directory, take on the disk, in bytes. Files with other names elsewhere are
+// Allocated is what a file, or all files in a directory, take on the disk, in bytes. Files with other names elsewhere are
 // not counted: they stay.
-func allocated(path string) int64 { return sum(path, sparse.Allocated) }
+func Allocated(path string) int64 { return sum(path, sparse.Allocated) }
 
 // apparent is the same as people see it, with holes.
 func apparent(path string) int64 { return sum(path, os.FileInfo.Size) }

@@ -24,15 +24,17 @@ func Apply(s Status, e Event) Status {
 		if n := slices.IndexFunc(s.Services, func(x Service) bool { return x.Name == e.Service }); n >= 0 {
 			s.Services[n].Healthy, s.Services[n].Detail = e.Healthy, e.Detail
 		}
+	case DiskChanged:
+		s.DiskFull = e.DiskFull
 	case Noted:
 		if s.ReadyAt.IsZero() { // what is told on the way is why it took that way
 			s.Why = e.Text
 		}
 	case Ended:
-		s.State, s.Since, s.Cause = e.State, e.Time, e.Cause
+		s.State, s.Since, s.Cause, s.DiskFull = e.State, e.Time, e.Cause, false
 		s = unwell(s)
 	}
-	s.Healthy = s.State == Ready && !slices.ContainsFunc(s.Services, func(x Service) bool { return !x.Healthy })
+	s.Healthy = s.State == Ready && !s.DiskFull && !slices.ContainsFunc(s.Services, func(x Service) bool { return !x.Healthy })
 	return s
 }
 
@@ -46,6 +48,7 @@ func entered(s Status, e Event) Status {
 	switch e.State {
 	case "preparing", "draining", "stopping": // nothing answers yet, or any more
 		s = unwell(s)
+		s.DiskFull = s.DiskFull && e.State == "stopping"
 	case "cold-booting", "resuming", "adopting", "refreshing", "probing", Ready:
 		s.Services = known(e.Services, s.Services)
 	}

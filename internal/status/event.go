@@ -9,6 +9,7 @@ type Kind string
 const (
 	StateEntered   Kind = "state"   // State, From, ElapsedMS, Attempt; How, Snapshot, Services, Cause where they are known
 	ServiceChanged Kind = "service" // Service, Healthy, Detail
+	DiskChanged    Kind = "disk"    // DiskFull
 	Noted          Kind = "notice"  // Text, Warning
 	Ended          Kind = "ended"   // State, Cause: the last event of all
 )
@@ -32,6 +33,8 @@ type Event struct {
 	Service string `json:"service,omitempty"`
 	Healthy bool   `json:"healthy,omitempty"`
 	Detail  string `json:"detail,omitempty"` // what the service answered, when it is not healthy
+
+	DiskFull bool `json:"diskFull,omitempty"` // there is no room for what the guest writes: it is paused until there is
 
 	Text    string `json:"text,omitempty"` // a line for people
 	Warning bool   `json:"warning,omitempty"`

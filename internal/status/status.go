@@ -46,6 +46,8 @@ type Status struct {
 	Image     string `json:"image,omitempty"`     // path of the image that new instances are made from
 	Cause     string `json:"cause,omitempty"`     // of the last failure
 
+	DiskFull bool `json:"diskFull,omitempty"` // there is no room for what the guest writes: it is paused until there is
+
 	Services []Service `json:"services"`
 
 	Supervisor *Supervisor `json:"supervisor,omitempty"` // nil when there is none
@@ -61,9 +63,10 @@ type Service struct {
 
 // Place is where a service is.
 type Place struct {
-	Name string `json:"name"`
-	URL  string `json:"url"`
-	Port int    `json:"port"` // of 127.0.0.1
+	Name   string `json:"name"`
+	URL    string `json:"url"`
+	Health string `json:"health,omitempty"` // the URL that says 200 when it is well
+	Port   int    `json:"port"`             // of 127.0.0.1
 }
 
 // Supervisor is the process that runs an instance.
@@ -71,6 +74,7 @@ type Supervisor struct {
 	PID        int    `json:"pid"`
 	Version    string `json:"version"`    // of the program
 	Background bool   `json:"background"` // it has no terminal
+	Goroutines int    `json:"goroutines,omitempty"`
 }
 
 // VM is the QEMU of an instance.

@@ -18,6 +18,8 @@ import (
 type Options struct {
 	Lines  int  // how many lines before the end to begin; all of them if negative
 	Follow bool // go on until the context is done, also while the file is not there
+
+	Reached func() // called once all that was there at first has been written; may be nil
 }
 
 // poll is how often a file is looked at. Not every system tells of changes, and nobody reads faster.
@@ -34,9 +36,14 @@ func Copy(ctx context.Context, out io.Writer, path string, o Options) error {
 	if err := seekLines(f, o.Lines); err != nil {
 		return err
 	}
-	if !o.Follow {
-		_, err := io.Copy(out, f)
+	if _, err := io.Copy(out, f); err != nil {
 		return err
+	}
+	if o.Reached != nil {
+		o.Reached()
+	}
+	if !o.Follow {
+		return nil
 	}
 	tick := time.NewTicker(poll)
 	defer tick.Stop()

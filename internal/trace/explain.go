@@ -180,6 +180,9 @@ func (s *Start) failures() (all []trouble) {
 // setbacks are what could be dealt with while the machine ran on.
 func (s *Start) setbacks() (all []trouble) {
 	for _, rec := range s.Records {
+		if (rec.Kind == kindFailure || rec.Type == "MonitorLost") && s.wished(rec) {
+			continue
+		}
 		add := func(while, cause, then string) {
 			all = append(all, trouble{rec, orUnknown(while), cause, then})
 		}
@@ -190,11 +193,39 @@ func (s *Start) setbacks() (all []trouble) {
 			add(rec.State, short(rec.To)+": "+rec.Failure, "This is a bug of stackemu: `stackemu bug-report` packs what is needed to find it.")
 		case rec.Type == "RefreshFailed" && slices.ContainsFunc(s.run.effects(rec), func(r *Record) bool { return r.Type == "RefreshGuest" }):
 			add(rec.State, orUnknown(rec.body("cause")), "The refresh was tried once more.")
+		case rec.Type == "SnapshotBroken":
+			add(rec.State, orUnknown(rec.body("cause")), s.afterSnapshot(rec))
 		case rec.Type == "MonitorLost" && s.successor(rec) != "":
 			add(rec.State, short(rec.From)+" lost its connection: "+rec.body("cause"), s.replacement(rec))
 		}
 	}
 	return all
+}
+
+// endings are the messages that ask for the end of a machine.
+var endings = map[string]bool{"QuitMachine": true, "TerminateMachine": true, "PowerOffGuest": true, "PressPowerButton": true}
+
+// wished tells whether the end of the machine had been asked for: then nothing is wrong with losing what spoke to it.
+func (s *Start) wished(lost *Record) bool {
+	return slices.ContainsFunc(s.Records, func(r *Record) bool {
+		return endings[r.Type] && r.Seq < lost.Seq && generation(r.To) == generation(lost.From)
+	})
+}
+
+// afterSnapshot tells what was done instead of resuming a snapshot that could not be used.
+func (s *Start) afterSnapshot(broken *Record) string {
+	for _, step := range s.Steps {
+		if step.Seq < broken.Seq {
+			continue
+		}
+		switch step.Next {
+		case "capturing":
+			return "stackemu captured a new one."
+		case "cold-booting":
+			return "stackemu booted from the disk instead."
+		}
+	}
+	return "stackemu went on without it."
 }
 
 // causeOf is why a step led to a failure: in the words for the user, where there are some.

@@ -16,7 +16,11 @@ const followPause = 100 * time.Millisecond
 // Follow calls each with every record that is written to the log at path from now on, until ctx is done. A log that is not there
 // yet, is set aside or removed is no error.
 func Follow(ctx context.Context, path string, each func(*Record)) error {
-	t := newFollower(path, each)
+	t := newFollower(path, func(r *Record) {
+		if r.Kind != kindRun {
+			each(r)
+		}
+	})
 	defer t.close()
 	return t.run(ctx)
 }
@@ -111,7 +115,7 @@ func (t *follower) drain() error {
 		if err != nil {
 			return err
 		}
-		if r, ok := parse(t.line); ok && r.Kind != kindRun {
+		if r, ok := parse(t.line); ok {
 			t.each(r)
 		}
 		t.line = t.line[:0]

@@ -9,6 +9,7 @@ import (
 // link puts the records of a run in order and finds the causes that the library does not tell: it stops an actor without saying
 // on whose behalf, and tells of its end without saying what ended it.
 func (r *Run) link() {
+	r.linked = len(r.Records)
 	slices.SortStableFunc(r.Records, func(a, b *Record) int {
 		if a.Seq < b.Seq {
 			return -1

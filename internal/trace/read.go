@@ -27,6 +27,7 @@ type Run struct {
 	Records []*Record
 	by      map[uint64]*Record
 	led     map[uint64][]*Record // by cause
+	linked  int                  // how many records were put in order
 }
 
 // Read reads a log.
@@ -128,11 +129,14 @@ func parse(line []byte) (*Record, bool) {
 }
 
 func (l *Log) line(line []byte) {
-	r, ok := parse(line)
-	if !ok {
+	if r, ok := parse(line); ok {
+		l.record(r)
+	} else {
 		l.Torn++
-		return
 	}
+}
+
+func (l *Log) record(r *Record) {
 	run := l.current()
 	if r.Kind == kindRun || run == nil || run.by[r.Seq] != nil { // a number is used once in a process
 		run = &Run{by: map[uint64]*Record{}}

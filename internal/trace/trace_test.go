@@ -354,6 +354,7 @@ func FuzzRead(f *testing.F) {
 		}
 		var b bytes.Buffer
 		for _, s := range log.Starts() {
+			s.Spans()
 			for _, err := range []error{Tree(&b, s, Filter{}, false), Tree(&b, s, Filter{}, true), Explain(&b, s), s.Mermaid(&b, Filter{}), s.Perfetto(&b, Filter{}), HTML(&b, s), NDJSON(&b, s.Records)} {
 				if err != nil {
 					t.Fatal(err)
@@ -372,6 +373,37 @@ func BenchmarkRead(b *testing.B) {
 	for b.Loop() {
 		if _, err := Read(bytes.NewReader(content)); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Who has lost what spoke to a machine whose end was asked for has lost nothing.
+func TestExplainKnowsWishedEnds(t *testing.T) {
+	explain := func(quit string) string {
+		var lines string
+		for n, rest := range []string{`"to":"fleet/web","type":"Launch","state":"absent","next":"saving"`, quit,
+			`"from":"fleet/web/monitor-1","to":"fleet/web","type":"MonitorLost","state":"saving","body":{"cause":"connection closed"}`,
+			`"to":"fleet/web/monitor-1.1","type":"Started"`,
+			`"kind":"failure","from":"fleet/web/monitor-1.1","to":"fleet/web","type":"Failure","state":"saving","failure":"no such file"`,
+			`"to":"fleet/web","type":"confirmed","state":"saving","next":"ready"`} {
+			lines += fmt.Sprintf(`{"time":"2026-11-23T10:00:0%dZ","seq":%d,"instance":"web",%s}`+"\n", n, n+1, rest)
+		}
+		log, err := Read(strings.NewReader(lines))
+		if err != nil || log.Torn > 0 {
+			t.Fatalf("%v, %d torn", err, log.Torn)
+		}
+		var b strings.Builder
+		if err := Explain(&b, log.Last()); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	if words := explain(`"from":"fleet/web","to":"fleet/web/monitor-1","type":"QuitMachine"`); strings.Contains(words, "went wrong") {
+		t.Errorf("got %s", words)
+	}
+	for name, other := range map[string]string{"nobody": `"to":"fleet/web","type":"MonitorReady","state":"saving"`, "another machine": `"from":"fleet/web","to":"fleet/web/monitor-2","type":"QuitMachine"`} {
+		if words := explain(other); !strings.Contains(words, "monitor-1 lost its connection: connection closed") || !strings.Contains(words, "monitor-1.1 failed: no such file") {
+			t.Errorf("%s: got %s", name, words)
 		}
 	}
 }

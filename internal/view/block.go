@@ -14,14 +14,22 @@ type instance struct {
 	start    time.Time // of the instance
 	entered  time.Time // into the state
 	services []Service
-	serial   string
-	console  func() string // gives the last line for serial, unless it is nil
+	urls     []URL                    // once it has been ready
+	memory   string                   // in words
+	serial   []string                 // the last lines of the console
+	console  func(lines int) []string // gives them, unless it is nil
 }
 
-// hear notes the last line of the console. An empty one says nothing, and what was shown stays.
-func (i *instance) hear(line string) {
-	if line = oneLine(line); line != "" {
-		i.serial = line
+// hear notes the last lines of the console. None say nothing, and what was shown stays.
+func (i *instance) hear(lines []string) {
+	var said []string
+	for _, line := range lines {
+		if line = oneLine(line); line != "" {
+			said = append(said, line)
+		}
+	}
+	if len(said) > 0 {
+		i.serial = said
 	}
 }
 
@@ -71,28 +79,37 @@ func (v *View) enter(name, state string, since time.Duration, detail string) {
 		v.permanent(v.style.faint(took))
 	}
 	if i.state != state {
-		i.entered, i.serial = now, ""
+		i.entered, i.serial = now, nil
 	}
 	i.state, i.detail, i.start = state, detail, now.Add(-since)
 }
 
-// block is the lines of the live block, without line ends.
-func (v *View) block(now time.Time) []line {
+// block is the lines of the live block, without line ends. height is how many there is room for.
+func (v *View) block(now time.Time, height int) []line {
 	var lines []line
 	for _, i := range v.instances {
 		if i.state == "" {
 			continue
 		}
 		lines = append(lines, v.head(i, now))
-		if i.state == stateReady && i.healthy() {
+		if v.panel == nil && i.state == stateReady && i.healthy() {
 			continue
 		}
-		for _, s := range i.services {
-			lines = append(lines, v.row(i, s))
+		lines = append(lines, v.rows(i)...)
+		if v.panel == nil && i.state != stateReady {
+			lines = append(lines, v.console(i, 1)...)
 		}
-		if i.serial != "" && i.state != stateReady {
-			lines = append(lines, line{text: "  " + i.serial, paint: v.style.faint})
-		}
+	}
+	if v.panel == nil || len(lines) == 0 {
+		return lines
+	}
+	return v.panel.under(v, lines, height)
+}
+
+// console is the last lines of an instance's console, count at most.
+func (v *View) console(i *instance, count int) (lines []line) {
+	for _, text := range i.serial[max(len(i.serial)-count, 0):] {
+		lines = append(lines, line{text: "  " + text, paint: v.style.faint})
 	}
 	return lines
 }
@@ -103,18 +120,52 @@ func (i *instance) healthy() bool {
 
 func (v *View) head(i *instance, now time.Time) line {
 	if i.state == stateReady {
-		return line{text: fmt.Sprintf("%s  %-*s  up %s", i.name, stateWidth, i.state, elapsed(now.Sub(i.entered))), paint: v.style.good}
+		text := fmt.Sprintf("%s  %-*s  up %s", i.name, stateWidth, i.state, elapsed(now.Sub(i.entered)))
+		if v.panel != nil && i.memory != "" {
+			text += "  " + i.memory
+		}
+		if v.panel != nil && !i.healthy() {
+			return line{text: text, paint: v.style.bad}
+		}
+		return line{text: text, paint: v.style.good}
 	}
 	return line{text: stateLine(i.name, i.state, now.Sub(i.start), i.detail), paint: v.style.strong}
 }
 
-func (v *View) row(i *instance, s Service) line {
+// rows are those of the services: until the instance is ready how far they are, and after that, in a panel, where they are.
+func (v *View) rows(i *instance) (lines []line) {
 	width := 0
-	for _, other := range i.services {
-		width = max(width, len(other.Name))
+	for _, s := range i.services {
+		width = max(width, len(s.Name))
 	}
+	if v.panel != nil && i.state == stateReady {
+		return v.places(i, width)
+	}
+	for _, s := range i.services {
+		lines = append(lines, v.row(s, width))
+	}
+	return lines
+}
+
+func (v *View) row(s Service, width int) line {
 	if s.Healthy {
 		return line{text: fmt.Sprintf("  ✓ %-*s  %5s", width, s.Name, elapsed(s.Took)), paint: v.style.good}
 	}
 	return line{text: fmt.Sprintf("  … %-*s  %s", width, s.Name, s.Note), paint: v.style.none}
+}
+
+// places are the rows of a ready instance.
+func (v *View) places(i *instance, width int) (lines []line) {
+	for _, u := range i.urls {
+		width = max(width, len(u.Name))
+	}
+	for _, u := range i.urls {
+		n := slices.IndexFunc(i.services, func(s Service) bool { return s.Name == u.Name })
+		if n >= 0 && !i.services[n].Healthy {
+			lines = append(lines, line{text: fmt.Sprintf("  ✗ %-*s  %s  %s", width, u.Name, u.URL, i.services[n].Note), paint: v.style.bad})
+			continue
+		}
+		lines = append(lines, line{text: fmt.Sprintf("  ✓ %-*s  %s", width, u.Name, u.URL), paint: v.style.none})
+	}
+	return lines
 }

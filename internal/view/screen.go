@@ -52,7 +52,7 @@ func (s *screen) redraw(permanent []string, block []line) {
 		return
 	}
 	width, height := s.size()
-	block = block[:min(len(block), height-1)] // the cursor cannot go up further than the screen reaches
+	block = block[:max(min(len(block), height-1), 0)] // the cursor cannot go up further than the screen reaches
 	var frame strings.Builder
 	if !s.hid {
 		s.hid = true
@@ -84,6 +84,7 @@ func (s *screen) erase(width int) string {
 func (s *screen) leave(permanent []string) {
 	s.redraw(permanent, nil)
 	if s.hid {
+		s.hid = false
 		_, _ = io.WriteString(s.out, showCursor)
 	}
 }
@@ -102,6 +103,7 @@ func (s style) none(text string) string   { return text }
 func (s style) strong(text string) string { return s.paint("1", text) }
 func (s style) faint(text string) string  { return s.paint("2", text) }
 func (s style) good(text string) string   { return s.paint("32", text) }
+func (s style) bad(text string) string    { return s.paint("31", text) }
 
 func (s style) level(level Level, text string) string {
 	switch level {

@@ -17,7 +17,7 @@ func TestTail(t *testing.T) {
 	tail := view.NewTail(path, time.Now().Add(-time.Hour))
 	want := func(line string) {
 		t.Helper()
-		if got := tail.LastLine(); got != line {
+		if got := strings.Join(tail.LastLines(1), "|"); got != line {
 			t.Errorf("got %q, want %q", got, line)
 		}
 	}
@@ -67,7 +67,7 @@ func TestFollow(t *testing.T) {
 		var last atomic.Value
 		var asked atomic.Int32
 		last.Store("one")
-		v.Follow("a", func() string { asked.Add(1); return last.Load().(string) })
+		v.Follow("a", func(int) []string { asked.Add(1); return []string{last.Load().(string)} })
 		v.State("a", "cold-booting", 0, "")
 		settle(time.Second)
 		m.want("\na  cold-booting   1.0s\n  one")
@@ -93,7 +93,7 @@ func TestFollowOnAPlainStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newModel(t)
 		v := view.New(m, false, false)
-		v.Follow("a", func() string { t.Error("asked"); return "" })
+		v.Follow("a", func(int) []string { t.Error("asked"); return nil })
 		v.State("a", "cold-booting", 0, "")
 		settle(time.Second)
 		v.Close()

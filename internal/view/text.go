@@ -42,6 +42,14 @@ func urlLines(urls []URL) []string {
 	return lines
 }
 
+func cleanURLs(urls []URL) []URL {
+	cleaned := make([]URL, len(urls))
+	for n, u := range urls {
+		cleaned[n] = URL{oneLine(u.Name), oneLine(u.URL)}
+	}
+	return cleaned
+}
+
 // elapsed writes a time as people compare it: 0.4s, 59.9s, 2m03s, 1h02m.
 func elapsed(d time.Duration) string {
 	switch {

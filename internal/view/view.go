@@ -55,11 +55,13 @@ type View struct {
 	pending   []string // permanent lines that wait for the next redraw; terminal only
 	partial   []byte   // the beginning of a line that Write has not seen the end of
 	instances []*instance
+	panel     *panel // nil without one
 	closed    bool
 
 	closing sync.Once
 	stop    chan struct{}
 	stopped chan struct{}
+	pausing chan pause
 }
 
 // Detect tells how to call New for a file: whether it is a terminal that can be redrawn, and whether to leave out
@@ -79,6 +81,7 @@ func New(out io.Writer, isTerminal, noColor bool) *View {
 		screen:   screen{out: out},
 		stop:     make(chan struct{}),
 		stopped:  make(chan struct{}),
+		pausing:  make(chan pause),
 	}
 	if isTerminal {
 		go v.draw()
@@ -114,6 +117,9 @@ func (v *View) Line(level Level, text string) {
 	v.permanent(v.style.level(level, clean(text)))
 }
 
+// maxPartial bounds what is kept of a line that has not ended, in bytes.
+const maxPartial = 64 << 10
+
 // Write makes the view a writer for logs: each line of p stays, above the block. It never fails.
 func (v *View) Write(p []byte) (int, error) {
 	v.mu.Lock()
@@ -121,7 +127,7 @@ func (v *View) Write(p []byte) (int, error) {
 	v.partial = append(v.partial, p...)
 	for {
 		line, rest, found := bytes.Cut(v.partial, []byte("\n"))
-		if !found {
+		if !found && len(line) < maxPartial {
 			return len(p), nil
 		}
 		v.permanent(clean(string(line)))
@@ -155,15 +161,15 @@ func (v *View) Services(name string, services []Service) {
 func (v *View) Serial(name, line string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.instance(name).hear(line)
+	v.instance(name).hear([]string{line})
 }
 
-// Follow is Serial again and again: lastLine is asked before each redraw until the instance is ready, always by the same
-// goroutine, and on a plain stream never.
-func (v *View) Follow(name string, lastLine func() string) {
+// Follow is Serial again and again: lastLines is asked for at most so many before each redraw, until the instance is ready or, in a
+// panel, as long as the log is shown; always by the same goroutine, and on a plain stream never.
+func (v *View) Follow(name string, lastLines func(count int) []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.instance(name).console = lastLine
+	v.instance(name).console = lastLines
 }
 
 // Ready tells that an instance has become ready, since after its start, how in a word or two, and where its services are.
@@ -171,8 +177,12 @@ func (v *View) Ready(name string, since time.Duration, how string, urls []URL) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.enter(name, stateReady, since, oneLine(how))
+	v.instance(name).urls = cleanURLs(urls)
 	if v.live() {
 		v.permanent(v.style.good(stateLine(oneLine(name), stateReady, since, oneLine(how))))
+	}
+	if v.live() && v.panel != nil {
+		return // they are in the block
 	}
 	for _, line := range urlLines(urls) {
 		v.permanent(line)
@@ -204,35 +214,49 @@ func (v *View) draw() {
 	defer close(v.stopped)
 	ticker := time.NewTicker(redrawEvery)
 	defer ticker.Stop()
-	for {
+	for paused := false; ; {
 		select {
 		case <-v.stop:
 			return
+		case p := <-v.pausing:
+			if paused = p.on; paused {
+				v.screen.leave(nil)
+			}
+			close(p.done)
+			continue
 		case <-ticker.C:
 		}
+		if paused {
+			continue
+		}
 		v.listen()
+		_, height := v.screen.size()
 		v.mu.Lock()
-		lines, block := v.pending, v.block(time.Now())
+		lines, block := v.pending, v.block(time.Now(), height-1)
 		v.pending = nil
 		v.mu.Unlock()
 		v.screen.redraw(lines, block)
 	}
 }
 
-// listen asks what is followed for its last line. The lock is not held meanwhile: a disk may be slow.
+// listen asks what is followed for its last lines. The lock is not held meanwhile: a disk may be slow.
 func (v *View) listen() {
 	v.mu.Lock()
-	followed := map[*instance]func() string{}
+	followed := map[*instance]func(int) []string{}
+	count := 1
+	if v.panel != nil {
+		count = logLines
+	}
 	for _, i := range v.instances {
-		if i.console != nil && i.state != stateReady {
+		if i.console != nil && (i.state != stateReady || v.panel.showsLog()) {
 			followed[i] = i.console
 		}
 	}
 	v.mu.Unlock()
-	for i, lastLine := range followed {
-		line := lastLine()
+	for i, lastLines := range followed {
+		lines := lastLines(count)
 		v.mu.Lock()
-		i.hear(line)
+		i.hear(lines)
 		v.mu.Unlock()
 	}
 }

@@ -211,3 +211,19 @@ func TestDetect(t *testing.T) {
 		}
 	}
 }
+
+// A line without an end is not kept for ever.
+func TestLongLine(t *testing.T) {
+	var out bytes.Buffer
+	v := view.New(&out, false, true)
+	for range 300 {
+		_, _ = v.Write(bytes.Repeat([]byte("x"), 1<<10))
+	}
+	if written := out.Len(); written < 250<<10 {
+		t.Errorf("%d bytes are written, the rest is kept", written)
+	}
+	v.Close()
+	if got := bytes.Count(out.Bytes(), []byte("x")); got != 300<<10 {
+		t.Errorf("%d characters of %d", got, 300<<10)
+	}
+}

@@ -83,6 +83,19 @@ type process struct {
 	exec Exec
 	out  []byte
 	ends time.Time
+	work chan struct{} // closed when its work is done; nil without any
+}
+
+func (p process) works() bool {
+	if p.work == nil {
+		return false
+	}
+	select {
+	case <-p.work:
+		return false
+	default:
+		return true
+	}
 }
 
 // agentRequest is a command with the arguments of all those that are played.
@@ -153,7 +166,14 @@ func (a *agentTalk) exec(r agentRequest) {
 			panic(err)
 		}
 	}
-	p := process{e, []byte(e.Stdout), time.Now().Add(e.Takes)}
+	p := process{exec: e, out: []byte(e.Stdout), ends: time.Now().Add(e.Takes)}
+	if e.work != nil {
+		p.work = make(chan struct{})
+		go func() {
+			defer close(p.work)
+			e.work()
+		}()
+	}
 	if e.Echo {
 		p.out = r.Arguments.Input
 	}
@@ -168,7 +188,7 @@ func (a *agentTalk) status(pid int) {
 	switch {
 	case !ok || p.ends.IsZero():
 		a.refuse("GenericError", fmt.Sprintf("PID %d does not exist", pid))
-	case time.Now().Before(p.ends):
+	case time.Now().Before(p.ends), p.works():
 		a.answer(map[string]any{"exited": false})
 	default:
 		a.running[pid] = process{}

@@ -1,6 +1,8 @@
 package qemutest
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/stackemu/stackemu/internal/guestapi"
+	"github.com/stackemu/stackemu/internal/session"
 )
 
 // Guest is the stack in the guest: its tools, and services that know its secrets. Like a real one it keeps what it knows in
@@ -19,7 +22,9 @@ import (
 type Guest struct {
 	NoTools    bool              // an image without stackguest
 	StepErrors map[string]string // what goes wrong after a resume, by the step of stackguest
+	Sessions   bool              // stackguest knows sessions; their programs are those of the host
 	RequestTo  string            // file on the host that the last request of a post-resume is written to
+	DiskFull   string            // as long as this file is there, the host's disk has no room for what the guest writes
 }
 
 // PlaceholderKey is the publishable client key of a guest that nobody has given another one.
@@ -47,10 +52,21 @@ func (m *machine) runProgram(path string, args []string, input []byte) (e Exec, 
 		return ended(m.rotate(variables(input))), true
 	case path != guestapi.Program || g.NoTools:
 		return Exec{}, false
+	case g.Sessions && slices.Equal(args, []string{session.Command}):
+		return serveSession(input), true
 	case !slices.Equal(args, []string{guestapi.Command}):
 		return Exec{ExitCode: 2, Stderr: "stackguest: no such command"}, true
 	}
 	return m.postResume(input), true
+}
+
+// serveSession is `stackguest session`.
+func serveSession(input []byte) Exec {
+	invitation, err := session.ReadInvitation(bytes.NewReader(input))
+	if err != nil {
+		return Exec{ExitCode: 1, Stderr: "stackguest: " + err.Error()}
+	}
+	return Exec{work: func() { _ = session.Serve(context.Background(), "127.0.0.1", invitation) }}
 }
 
 // plainPrograms do their work and say nothing.

@@ -17,6 +17,7 @@ const (
 	stateIncoming    = "inmigrate"      // -incoming
 	stateFinishing   = "finish-migrate" // in the last moments of a save
 	statePostmigrate = "postmigrate"    // after it
+	stateNoSpace     = "io-error"       // the disk is full
 )
 
 // initialState is the one that a command line asks for.
@@ -79,12 +80,35 @@ func cont(m *machine, _ json.RawMessage) (any, func(), *qmp.Error) {
 		m.mu.Unlock()
 	case stateFinishing:
 		return refuse("Migration is not finalized yet")
+	case stateNoSpace:
+		m.setState(stateRunning)
+		m.events.send("RESUME", nil)
+		m.writeDisk()
 	case stateRunning:
 	default:
 		m.setState(stateRunning)
 		m.events.send("RESUME", nil)
 	}
 	return none, nil, nil
+}
+
+// writeDisk is a write of the guest: without room QEMU pauses it.
+func (m *machine) writeDisk() {
+	if _, err := os.Stat(m.script.Guest.DiskFull); err != nil || m.runState() != stateRunning {
+		return
+	}
+	m.setState(stateNoSpace)
+	m.events.send("BLOCK_IO_ERROR", map[string]any{"device": "disk", "operation": "write", "action": "stop", "nospace": true, "reason": "No space left on device"})
+	m.events.send("STOP", nil)
+}
+
+// writePause is how often a guest writes, where it matters.
+const writePause = 20 * time.Millisecond
+
+func (m *machine) keepWriting() {
+	for range time.Tick(writePause) {
+		m.writeDisk()
+	}
 }
 
 func quit(m *machine, _ json.RawMessage) (any, func(), *qmp.Error) {

@@ -88,6 +88,8 @@ type Exec struct {
 	Stderr   string
 	Echo     bool   // standard output is the input
 	InputTo  string // file on the host that the input is written to
+
+	work func() // what it does; its end is the program's
 }
 
 // HTTP is what the guest's services answer on every forwarded port. A [Guest] has its own answer at [ProjectPath].

@@ -107,6 +107,9 @@ func (m *machine) start() error {
 			return err
 		}
 	}
+	if g := m.script.Guest; g != nil && g.DiskFull != "" {
+		go m.keepWriting()
+	}
 	if e := m.script.Exit; e != nil {
 		time.AfterFunc(e.After, func() { m.finish(e.die) })
 	}

@@ -54,7 +54,7 @@ func TestLinksAreCommands(t *testing.T) {
 }
 
 func TestCommandsRefuseStrayArguments(t *testing.T) {
-	for _, name := range []string{"render-stack-env", "run-stack-container", "postgres", "entrypoint", "cron-jobs", "mount-host-fs"} {
+	for _, name := range []string{"render-stack-env", "run-stack-container", "postgres", "entrypoint", "cron-jobs", "mount-host-fs", "storage", "mail", "mock-oauth"} {
 		var out bytes.Buffer
 		if code := All[name]([]string{"stray"}, Streams{Err: &out}); code != 2 {
 			t.Errorf("%s stray: code %d, want 2", name, code)

@@ -30,10 +30,15 @@ var All = map[string]Command{
 	"trigger-fast-rotate":  rotateSecrets,
 	"rotate-secrets":       rotateSecrets,
 	"post-resume":          postResume,
+	"session":              runSession,
+	"logs":                 showLogs,
 
 	"postgres":   postgres,
 	"entrypoint": runEntrypoint,
 	"cron-jobs":  runCronJobs,
+	"storage":    runStorage,
+	"mail":       runMail,
+	"mock-oauth": runMockOAuth,
 }
 
 // plugTimeout is how long mount-host-fs --post-resume waits for the device that the host has just plugged in.
@@ -93,13 +98,9 @@ func waitForStackReady(args []string, std Streams) int {
 	}
 	urls := flags.Args()
 	if len(urls) == 0 {
-		env, err := entrypoint.LoadEnv(nil, entrypoint.Default.RunDir)
-		if err != nil {
+		var err error
+		if urls, err = readyURLs(container.GuestLayout); err != nil {
 			return report(std, err)
-		}
-		urls = []string{
-			"http://127.0.0.1:" + env["BACKEND_PORT"] + "/health?db=1",
-			"http://127.0.0.1:" + env["DASHBOARD_PORT"] + "/handler/sign-in",
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), *timeout)

@@ -23,6 +23,7 @@ type Job struct {
 // Jobs are the jobs of the reference backend.
 var Jobs = []Job{
 	{Path: "/api/v1/internal/cron/expire-sessions", First: 5 * time.Minute, Every: time.Hour},
+	{Path: "/api/v1/internal/cron/expire-codes", First: 5 * time.Minute, Every: time.Hour},
 	{Path: "/api/v1/internal/cron/expire-api-keys", First: 10 * time.Minute, Every: 6 * time.Hour},
 }
 

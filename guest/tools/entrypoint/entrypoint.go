@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -64,6 +65,7 @@ func Run(ctx context.Context, c Config, environ []string, signals <-chan os.Sign
 	if err != nil {
 		return 1, err
 	}
+	mint(env)
 	work := env["STACK_RUNTIME_WORK_DIR"]
 	if work == "" {
 		work = defaultWorkDir
@@ -78,10 +80,17 @@ func Run(ctx context.Context, c Config, environ []string, signals <-chan os.Sign
 		return 1, err
 	}
 	defer gate.Close()
-	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	ctx, cancel := context.WithCancel(ctx)
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	defer cancel()
+	if env["STACK_FORWARD_MOCK_OAUTH_SERVER"] == "true" {
+		listener, err := net.Listen("tcp", mockOAuthPort)
+		if err != nil {
+			return 1, fmt.Errorf("entrypoint: forward: %w", err)
+		}
+		wait.Go(func() { forward(ctx, listener, mockOAuthHost, c.Log) })
+	}
 	prepared := make(chan error, 1)
 	wait.Go(func() { prepared <- c.prepareDatabase(ctx, env) })
 	open := func() error {
@@ -170,6 +179,8 @@ func (c Config) startServers(group *procgroup.Group, env envfile.Vars, work stri
 
 // prepareDatabase migrates and seeds the database and puts the internal keys in force.
 func (c Config) prepareDatabase(ctx context.Context, env envfile.Vars) error {
+	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	defer cancel()
 	url := env["STACK_DATABASE_CONNECTION_STRING"]
 	if url == "" {
 		url = database.DefaultURL

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/stackemu/stackemu/guest/tools/envfile"
+	"github.com/stackemu/stackemu/guest/tools/secret"
 	"github.com/stackemu/stackemu/guest/tools/stackenv"
 )
 
@@ -28,7 +29,7 @@ func LoadEnv(environ []string, runDir string) (envfile.Vars, error) {
 func derive(env envfile.Vars) {
 	stackenv.Mirror(env)
 	fill := func(name, value string) {
-		if env[name] == "" {
+		if env[name] == "" && value != "" {
 			env[name] = value
 		}
 	}
@@ -39,6 +40,37 @@ func derive(env envfile.Vars) {
 	fill("BACKEND_PORT", prefix+"02")
 	fill("NEXT_PUBLIC_STACK_API_URL", "http://localhost:"+env["BACKEND_PORT"])
 	fill("NEXT_PUBLIC_STACK_DASHBOARD_URL", "http://localhost:"+env["DASHBOARD_PORT"])
+	// A browser is on the host, and comes in through a forwarded port; a server is in the guest.
+	fill("NEXT_PUBLIC_BROWSER_STACK_API_URL", env["NEXT_PUBLIC_STACK_API_URL"])
+	fill("NEXT_PUBLIC_SERVER_STACK_API_URL", "http://127.0.0.1:"+env["BACKEND_PORT"])
+	fill("NEXT_PUBLIC_BROWSER_STACK_DASHBOARD_URL", env["NEXT_PUBLIC_STACK_DASHBOARD_URL"])
+	fill("NEXT_PUBLIC_SERVER_STACK_DASHBOARD_URL", "http://127.0.0.1:"+env["DASHBOARD_PORT"])
+	fill("NEXT_PUBLIC_STACK_SVIX_SERVER_URL", env["STACK_SVIX_SERVER_URL"])
+	// The other services of the container, by the product's names.
+	fill("STACK_S3_ENDPOINT", "http://127.0.0.1:9090")
+	fill("STACK_S3_PUBLIC_ENDPOINT", "http://localhost:9090")
+	fill("STACK_S3_REGION", "us-east-1")
+	fill("STACK_S3_BUCKET", "stack-storage")
+	fill("STACK_S3_ACCESS_KEY_ID", "s3mockroot") // no secret: every emulator has these two
+	fill("STACK_S3_SECRET_ACCESS_KEY", "s3mockroot")
+	fill("STACK_EMAIL_HOST", "127.0.0.1")
+	fill("STACK_EMAIL_PORT", "2500")
+	fill("STACK_EMAIL_SENDER", "noreply@example.com")
+	fill("STACK_OAUTH_MOCK_URL", "http://localhost:"+prefix+"14")
+	fill("NEXT_PUBLIC_STACK_INBUCKET_WEB_URL", "http://localhost:9001")
+}
+
+// mint gives a stack that is no emulator, and so has no keys that others know, those that it lacks. They are random.
+func mint(env envfile.Vars) {
+	if isEmulator(env) {
+		return // its keys are the host's to give: a missing one is an error
+	}
+	for _, name := range []string{secret.PublishableClientKey, secret.SecretServerKey, secret.SuperSecretAdminKey} {
+		if env[name] == "" {
+			env[name] = secret.Mint()
+		}
+	}
+	stackenv.Mirror(env)
 }
 
 // isEmulator says whether the stack runs as a local emulator, with fixed keys for the internal project.

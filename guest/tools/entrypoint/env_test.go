@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stackemu/stackemu/guest/tools/envfile"
@@ -19,7 +20,7 @@ func TestLoadEnv(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	environ := []string{"A=process", "B=process", "C=process", secret.PublishableClientKey + "=old"}
+	environ := []string{"STACK_SVIX_SERVER_URL=http://svix", "A=process", "B=process", "C=process", secret.PublishableClientKey + "=old"}
 	write(stackenv.EnvFile, "B=file\nC=file\nNEXT_PUBLIC_STACK_PORT_PREFIX=82\n")
 	write(stackenv.RotatedFile, fmt.Sprintf("C=overlay\n%s=new\n", secret.PublishableClientKey))
 	env, err := LoadEnv(environ, dir)
@@ -29,7 +30,9 @@ func TestLoadEnv(t *testing.T) {
 	for key, want := range map[string]string{
 		"A": "process", "B": "file", "C": "overlay", "BACKEND_PORT": "8202", "DASHBOARD_PORT": "8201",
 		"NEXT_PUBLIC_STACK_PUBLISHABLE_CLIENT_KEY": "new", "NEXT_PUBLIC_STACK_PROJECT_ID": "internal",
-		"NEXT_PUBLIC_STACK_API_URL": "http://localhost:8202",
+		"NEXT_PUBLIC_STACK_API_URL": "http://localhost:8202", "NEXT_PUBLIC_BROWSER_STACK_API_URL": "http://localhost:8202",
+		"NEXT_PUBLIC_SERVER_STACK_API_URL": "http://127.0.0.1:8202", "NEXT_PUBLIC_SERVER_STACK_DASHBOARD_URL": "http://127.0.0.1:8201",
+		"NEXT_PUBLIC_STACK_SVIX_SERVER_URL": "http://svix", "STACK_OAUTH_MOCK_URL": "http://localhost:8214",
 	} {
 		if env[key] != want {
 			t.Errorf("%s = %q, want %q", key, env[key], want)
@@ -52,5 +55,29 @@ func TestWanted(t *testing.T) {
 		if got := wanted(test.env, "MIGRATIONS"); got != test.want {
 			t.Errorf("%v: %v", test.env, got)
 		}
+	}
+}
+
+// Keys that a stack lacks are random, unless it is an emulator, whose keys the host gives.
+func TestMint(t *testing.T) {
+	given := strings.Repeat("a", 64)
+	emulator := envfile.Vars{"NEXT_PUBLIC_STACK_IS_LOCAL_EMULATOR": "true"}
+	mint(emulator)
+	if len(emulator) != 1 {
+		t.Errorf("an emulator got %v", emulator)
+	}
+	first, second := envfile.Vars{secret.SecretServerKey: given}, envfile.Vars{}
+	mint(first)
+	mint(second)
+	if first[secret.SecretServerKey] != given {
+		t.Error("a key that was given is another one")
+	}
+	for _, name := range []string{secret.PublishableClientKey, secret.SuperSecretAdminKey} {
+		if err := secret.Check(name, first[name]); err != nil || first[name] == second[name] {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if first["NEXT_PUBLIC_STACK_PUBLISHABLE_CLIENT_KEY"] != first[secret.PublishableClientKey] || first["STACK_SECRET_SERVER_KEY"] != given {
+		t.Errorf("the mirrors: %v", first)
 	}
 }

@@ -6,14 +6,13 @@
 package pgserver
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
+
+	"github.com/stackemu/stackemu/guest/tools/owner"
 )
 
 // Config names the files of a server.
@@ -37,47 +36,14 @@ var Default = Config{
 // Run makes the data directory if there is none and, by exec, becomes the server: it returns only an error. It must be
 // called as root or as the server's user.
 func Run(c Config) error {
-	owner, err := user.Lookup(c.User)
-	if err != nil {
+	if err := owner.Become(c.User, filepath.Dir(c.DataDir), c.SocketDir); err != nil {
 		return fmt.Errorf("pgserver: %w", err)
-	}
-	uid, err := strconv.Atoi(owner.Uid)
-	if err != nil {
-		return fmt.Errorf("pgserver: user %s: %w", c.User, err)
-	}
-	gid, err := strconv.Atoi(owner.Gid)
-	if err != nil {
-		return fmt.Errorf("pgserver: user %s: %w", c.User, err)
-	}
-	if os.Getuid() == 0 {
-		if err := c.becomeOwner(uid, gid); err != nil {
-			return fmt.Errorf("pgserver: %w", err)
-		}
 	}
 	if err := c.initialise(); err != nil {
 		return fmt.Errorf("pgserver: %w", err)
 	}
 	args := c.args()
 	return fmt.Errorf("pgserver: %s: %w", args[0], syscall.Exec(args[0], args, os.Environ()))
-}
-
-// becomeOwner prepares, as root, the directories of the server, and gives up root for good.
-func (c Config) becomeOwner(uid, gid int) error {
-	for _, dir := range []string{filepath.Dir(c.DataDir), c.SocketDir} {
-		if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chown(dir, uid, gid)); err != nil {
-			return err
-		}
-	}
-	if err := syscall.Setgroups([]int{gid}); err != nil {
-		return fmt.Errorf("setgroups: %w", err)
-	}
-	if err := syscall.Setgid(gid); err != nil {
-		return fmt.Errorf("setgid: %w", err)
-	}
-	if err := syscall.Setuid(uid); err != nil {
-		return fmt.Errorf("setuid: %w", err)
-	}
-	return nil
 }
 
 func (c Config) initialise() error {

@@ -88,7 +88,7 @@ func Kept(dir string) (map[string]string, error) {
 		value := strings.TrimSpace(string(data))
 		switch {
 		case errors.Is(err, os.ErrNotExist):
-			value = mint()
+			value = Mint()
 			err = private.Write(path, []byte(value+"\n"))
 		case err == nil:
 			err = Check(path, value)
@@ -101,8 +101,8 @@ func Kept(dir string) (map[string]string, error) {
 	return set, nil
 }
 
-// mint returns 32 bytes of the kernel's random pool in hexadecimal. crypto/rand ends the program rather than fail.
-func mint() string {
+// Mint returns 32 bytes of the kernel's random pool in hexadecimal. crypto/rand ends the program rather than fail.
+func Mint() string {
 	var raw [32]byte
 	rand.Read(raw[:])
 	return hex.EncodeToString(raw[:])

@@ -1,6 +1,7 @@
 package sentinel
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -20,7 +21,7 @@ func TestReplace(t *testing.T) {
 		{"\xff\x00STACK_ENV_VAR_SENTINEL_KEY\xfe", "\xff\x00k1\xfe"},
 	}
 	for _, test := range tests {
-		if got := string(Replace([]byte(test.text), vars)); got != test.want {
+		if got := string(Replace([]byte(test.text), vars, func(string) {})); got != test.want {
 			t.Errorf("Replace(%q) = %q, want %q", test.text, got, test.want)
 		}
 	}
@@ -72,7 +73,7 @@ func TestRender(t *testing.T) {
 func TestRenderAfterAnUpdateOfTheBuild(t *testing.T) {
 	source, target := t.TempDir(), filepath.Join(t.TempDir(), "work")
 	file := filepath.Join(source, "app.js")
-	for _, text := range []string{"version 1", "version 2"} {
+	for _, text := range []string{"version 1", "version 1.1"} {
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -82,5 +83,36 @@ func TestRenderAfterAnUpdateOfTheBuild(t *testing.T) {
 	}
 	if _, err := Render(filepath.Join(source, "absent"), target, nil); err == nil {
 		t.Error("no error for a build that is not there")
+	}
+}
+
+// What a tree of Node has besides plain files comes along.
+func TestRenderKeepsLinksAndModes(t *testing.T) {
+	source, target := t.TempDir(), filepath.Join(t.TempDir(), "work")
+	if err := errors.Join(os.WriteFile(filepath.Join(source, "run"), []byte("#!/bin/sh"), 0o755), os.Symlink("run", filepath.Join(source, "link"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Render(source, target, nil); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(target, "run")); err != nil || info.Mode() != 0o755 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if link, err := os.Readlink(filepath.Join(target, "link")); err != nil || link != "run" {
+		t.Errorf("%q, %v", link, err)
+	}
+}
+
+// A variable that is set later counts, though it was not there when the tree was filled.
+func TestRenderWhenAVariableIsSet(t *testing.T) {
+	source, target := t.TempDir(), filepath.Join(t.TempDir(), "work")
+	if err := os.WriteFile(filepath.Join(source, "app.js"), []byte("STACK_ENV_VAR_SENTINEL_LATER"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for n, vars := range []map[string]string{nil, {"OTHER": "x"}, {"LATER": ""}, {"LATER": "", "OTHER": "y"}} {
+		changed, err := Render(source, target, vars)
+		if want := n == 0 || n == 2; err != nil || changed != want {
+			t.Errorf("%v: Render = %v, %v", vars, changed, err)
+		}
 	}
 }

@@ -68,10 +68,13 @@ func Render(in Inputs) (envfile.Vars, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{MinioPort, InbucketPort} {
-		if _, err := hostPort(env, name, "1"); err != nil {
-			return nil, err
-		}
+	storage, err := hostPort(env, MinioPort, "9090")
+	if err != nil {
+		return nil, err
+	}
+	mail, err := hostPort(env, InbucketPort, "9001")
+	if err != nil {
+		return nil, err
 	}
 	for _, name := range secret.Names() {
 		if err := secret.Check(name, in.Secrets[name]); err != nil {
@@ -80,6 +83,10 @@ func Render(in Inputs) (envfile.Vars, error) {
 	}
 	env.Merge(in.Secrets)
 	env.Merge(urls(prefix, dashboard, backend))
+	env.Merge(envfile.Vars{
+		"STACK_S3_PUBLIC_ENDPOINT":           "http://localhost:" + storage,
+		"NEXT_PUBLIC_STACK_INBUCKET_WEB_URL": "http://localhost:" + mail,
+	})
 	return env, nil
 }
 

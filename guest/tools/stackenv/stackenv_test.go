@@ -15,7 +15,7 @@ import (
 func TestRender(t *testing.T) {
 	env, err := Render(Inputs{
 		Base:    envfile.Vars{"STACK_SETTING": "x", "STACK_EMULATOR_BACKEND_HOST_PORT": "1"},
-		Runtime: envfile.Vars{PortPrefix: "82", DashboardPort: "26700", BackendPort: "26701", "STACK_EMULATOR_VM_DIR_HOST": ""},
+		Runtime: envfile.Vars{PortPrefix: "82", DashboardPort: "26700", BackendPort: "26701", MinioPort: "26702", "STACK_EMULATOR_VM_DIR_HOST": ""},
 		Secrets: secret.Placeholders(),
 	})
 	if err != nil {
@@ -23,7 +23,7 @@ func TestRender(t *testing.T) {
 	}
 	want := envfile.Vars(secret.Placeholders())
 	want.Merge(envfile.Vars{
-		"STACK_SETTING": "x", PortPrefix: "82", DashboardPort: "26700", BackendPort: "26701", "STACK_EMULATOR_VM_DIR_HOST": "",
+		"STACK_SETTING": "x", PortPrefix: "82", DashboardPort: "26700", BackendPort: "26701", MinioPort: "26702", "STACK_EMULATOR_VM_DIR_HOST": "",
 		"NEXT_PUBLIC_STACK_IS_LOCAL_EMULATOR":     "true",
 		"NEXT_PUBLIC_STACK_PORT_PREFIX":           "82",
 		"NEXT_PUBLIC_STACK_API_URL":               "http://localhost:26701",
@@ -32,6 +32,8 @@ func TestRender(t *testing.T) {
 		"NEXT_PUBLIC_STACK_DASHBOARD_URL":         "http://localhost:26700",
 		"NEXT_PUBLIC_BROWSER_STACK_DASHBOARD_URL": "http://localhost:26700",
 		"NEXT_PUBLIC_SERVER_STACK_DASHBOARD_URL":  "http://127.0.0.1:8201",
+		"STACK_S3_PUBLIC_ENDPOINT":                "http://localhost:26702",
+		"NEXT_PUBLIC_STACK_INBUCKET_WEB_URL":      "http://localhost:9001",
 	})
 	if !maps.Equal(env, want) {
 		t.Errorf("Render = %v\nwant %v", env, want)

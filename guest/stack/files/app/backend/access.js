@@ -48,7 +48,7 @@ async function requireUser(database, headers, projectId) {
   const token = headers['x-stack-access-token'];
   if (!token) throw new ApiError(401, 'TOKEN_MISSING', 'The header X-Stack-Access-Token is missing');
   const user = await database.row(
-    `SELECT u."id", u."primaryEmail", u."displayName" FROM "Session" s JOIN "User" u ON u."id" = s."userId"
+    `SELECT u."id", u."primaryEmail", u."displayName", u."profileImage" FROM "Session" s JOIN "User" u ON u."id" = s."userId"
      WHERE s."tokenHash" = $1 AND s."expiresAt" > now() AND u."projectId" = $2`, [tokenHash(token), projectId]);
   if (!user) throw new ApiError(401, 'TOKEN_INVALID', 'The session has ended');
   return user;

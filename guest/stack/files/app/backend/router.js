@@ -36,7 +36,7 @@ class Router {
       }
       const url = parseUrl(request.url);
       const { handler, params } = this.find(request.method, url.pathname);
-      const answer = await handler({ request, url, params, headers: request.headers, body: () => readBody(request) });
+      const answer = await handler({ request, url, params, headers: request.headers, body: (max) => readBody(request, max) });
       send(response, answer.status ?? 200, answer.body);
     } catch (error) {
       sendError(request, response, error);
@@ -113,13 +113,13 @@ function isDatabaseAway(error) {
   return !error.code && /timeout|terminated|Connection/.test(error.message);
 }
 
-/** Reads a JSON object. */
-async function readBody(request) {
+/** Reads a JSON object of at most max bytes. */
+async function readBody(request, max = MAX_BODY) {
   const chunks = [];
   let size = 0;
   for await (const chunk of request) {
     size += chunk.length;
-    if (size > MAX_BODY) throw new ApiError(413, 'BODY_TOO_LARGE', `The body is larger than ${MAX_BODY} bytes`);
+    if (size > max) throw new ApiError(413, 'BODY_TOO_LARGE', `The body is larger than ${max} bytes`);
     chunks.push(chunk);
   }
   let value;

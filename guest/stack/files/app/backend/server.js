@@ -6,14 +6,18 @@
 const fs = require('node:fs');
 const http = require('node:http');
 const { Database } = require('./database.js');
+const { Mailer } = require('./mail.js');
 const { Router } = require('./router.js');
+const { Storage } = require('./storage.js');
 
 const LISTEN_PORT = Number(process.env.BACKEND_PORT || 8102);
 
 const database = new Database(process.env);
+const mailer = new Mailer(process.env);
+const storage = new Storage(process.env);
 const router = new Router();
-for (const routes of ['health', 'auth', 'projects', 'internal', 'cron']) {
-  require(`./routes/${routes}.js`).register(router, { database, env: process.env });
+for (const routes of ['health', 'auth', 'codes', 'pictures', 'projects', 'internal', 'cron']) {
+  require(`./routes/${routes}.js`).register(router, { database, mailer, storage, env: process.env });
 }
 
 const server = http.createServer((request, response) => router.handle(request, response));

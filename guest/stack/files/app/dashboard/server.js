@@ -17,13 +17,14 @@ const TYPES = {
 };
 
 // The page's own router decides what these show.
-const PAGES = new Set(['/handler/sign-in', '/projects']);
+const PAGES = new Set(['/handler/sign-in', '/projects', '/try']);
 
 const HEADERS = {
   // Keys and ports in the files change when an instance is resumed: a browser must ask each time.
   'cache-control': 'no-cache',
   'content-security-policy':
-    "default-src 'self'; connect-src 'self' http://localhost:* http://127.0.0.1:*; frame-ancestors 'none'; base-uri 'none'",
+    "default-src 'self'; connect-src 'self' http://localhost:* http://127.0.0.1:*; " +
+    "img-src 'self' http://localhost:* http://127.0.0.1:*; frame-ancestors 'none'; base-uri 'none'",
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
 };

@@ -4,9 +4,9 @@
 const crypto = require('node:crypto');
 const { ApiError, stringField } = require('../router.js');
 const { requireProject, requireUser, startSession, endSession } = require('../access.js');
+const { EMAIL } = require('../mail.js');
 const passwords = require('../passwords.js');
-
-const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]+$/;
+const { listUsers, publicUser } = require('../users.js');
 
 function credentials(body) {
   return {
@@ -15,11 +15,7 @@ function credentials(body) {
   };
 }
 
-function publicUser(user) {
-  return { id: user.id, primary_email: user.primaryEmail, display_name: user.displayName };
-}
-
-function register(router, { database }) {
+function register(router, { database, storage }) {
   router.on('POST', '/api/v1/auth/password/sign-up', async ({ headers, body }) => {
     const project = await requireProject(database, headers);
     const { email, password } = credentials(await body());
@@ -54,21 +50,13 @@ function register(router, { database }) {
 
   router.on('GET', '/api/v1/users/me', async ({ headers }) => {
     const project = await requireProject(database, headers);
-    return { body: publicUser(await requireUser(database, headers, project.id)) };
+    return { body: publicUser(await requireUser(database, headers, project.id), storage) };
   });
 
   router.on('GET', '/api/v1/users', async ({ headers }) => {
     const project = await requireProject(database, headers, 'server');
-    return { body: { items: await listUsers(database, project.id) } };
+    return { body: { items: await listUsers(database, storage, project.id) } };
   });
 }
 
-/** Returns the users of a project, the newest first. */
-async function listUsers(database, projectId) {
-  const users = await database.rows(
-    `SELECT "id", "primaryEmail", "displayName", "createdAt", "signedInAt" FROM "User" WHERE "projectId" = $1
-     ORDER BY "createdAt" DESC, "id" LIMIT 500`, [projectId]);
-  return users.map((user) => ({ ...publicUser(user), created_at: user.createdAt, signed_in_at: user.signedInAt }));
-}
-
-module.exports = { register, listUsers };
+module.exports = { register };

@@ -6,6 +6,7 @@ const { sameSecret } = require('../access.js');
 
 const JOBS = {
   'expire-sessions': 'DELETE FROM "Session" WHERE "expiresAt" <= now() RETURNING 1 AS "done"',
+  'expire-codes': 'DELETE FROM "SignInCode" WHERE "expiresAt" <= now() RETURNING 1 AS "done"',
   'expire-api-keys': `DELETE FROM "ApiKeySet" WHERE "expiresAt" <= now() - interval '30 days' RETURNING 1 AS "done"`,
 };
 

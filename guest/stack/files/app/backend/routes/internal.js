@@ -5,7 +5,7 @@ const path = require('node:path');
 const { ApiError, stringField } = require('../router.js');
 const { requireProject, requireUser } = require('../access.js');
 const store = require('../project-store.js');
-const { listUsers } = require('./auth.js');
+const { listUsers } = require('../users.js');
 
 /** Lets only the internal project's keys through. */
 async function requireInternal(database, headers) {
@@ -27,7 +27,7 @@ function absolutePath(body) {
   return value;
 }
 
-function register(router, { database }) {
+function register(router, { database, storage }) {
   router.on('POST', '/api/v1/internal/local-emulator/project', async ({ headers, body }) => {
     await requireInternal(database, headers);
     const file = absolutePath(await body());
@@ -80,7 +80,7 @@ function register(router, { database }) {
 
   router.on('GET', '/api/v1/internal/projects/:id/users', async ({ headers, params }) => {
     await requireAdmin(database, headers);
-    return { body: { items: await listUsers(database, params.id) } };
+    return { body: { items: await listUsers(database, storage, params.id) } };
   });
 }
 

@@ -1,10 +1,14 @@
-// Calls to the backend. The three constants are filled in when the stack starts.
+// Calls to the backend. The first constants are filled in when the stack starts.
 
 const API_URL = 'STACK_ENV_VAR_SENTINEL_NEXT_PUBLIC_STACK_API_URL';
 const PROJECT_ID = 'STACK_ENV_VAR_SENTINEL_NEXT_PUBLIC_STACK_PROJECT_ID';
 const PUBLISHABLE_CLIENT_KEY = 'STACK_ENV_VAR_SENTINEL_NEXT_PUBLIC_STACK_PUBLISHABLE_CLIENT_KEY';
 
-const TOKEN = 'stack-access-token';
+/** The page that shows the mail which the stack has sent. */
+export const MAIL_URL = 'STACK_ENV_VAR_SENTINEL_NEXT_PUBLIC_STACK_INBUCKET_WEB_URL';
+
+// The dashboard is an app of the project "internal". Its admin's session is apart from those of other apps' users.
+const DASHBOARD = { project: PROJECT_ID, key: PUBLISHABLE_CLIENT_KEY, token: 'stack-access-token' };
 
 /** The backend answered with an error. */
 export class ApiError extends Error {
@@ -15,16 +19,17 @@ export class ApiError extends Error {
   }
 }
 
-export const isSignedIn = () => localStorage.getItem(TOKEN) !== null;
-export const forgetSession = () => localStorage.removeItem(TOKEN);
+export const isSignedIn = () => localStorage.getItem(DASHBOARD.token) !== null;
+export const forgetSession = () => localStorage.removeItem(DASHBOARD.token);
 
-async function call(method, path, body) {
+async function call(method, path, body, app = DASHBOARD) {
   const headers = {
-    'X-Stack-Project-Id': PROJECT_ID,
+    'X-Stack-Project-Id': app.project,
     'X-Stack-Access-Type': 'client',
-    'X-Stack-Publishable-Client-Key': PUBLISHABLE_CLIENT_KEY,
+    'X-Stack-Publishable-Client-Key': app.key,
   };
-  if (isSignedIn()) headers['X-Stack-Access-Token'] = localStorage.getItem(TOKEN);
+  const session = localStorage.getItem(app.token);
+  if (session !== null) headers['X-Stack-Access-Token'] = session;
   if (body) headers['Content-Type'] = 'application/json';
   let response;
   try {
@@ -39,7 +44,7 @@ async function call(method, path, body) {
 
 export async function signIn(email, password) {
   const { access_token: token } = await call('POST', '/auth/password/sign-in', { email, password });
-  localStorage.setItem(TOKEN, token);
+  localStorage.setItem(DASHBOARD.token, token);
 }
 
 export async function signOut() {
@@ -52,3 +57,21 @@ export const projects = async () => (await call('GET', '/internal/projects')).it
 export const createProject = (name) => call('POST', '/internal/projects', { display_name: name });
 export const keys = (id) => call('GET', `/internal/projects/${encodeURIComponent(id)}/keys`);
 export const users = async (id) => (await call('GET', `/internal/projects/${encodeURIComponent(id)}/users`)).items;
+
+/** What an app of another project does for its users, with nothing but the project's public key. */
+export function appOf(project, key) {
+  const app = { project, key, token: `stack-access-token-${project}` };
+  return {
+    isSignedIn: () => localStorage.getItem(app.token) !== null,
+    forgetSession: () => localStorage.removeItem(app.token),
+    sendCode: (email) => call('POST', '/auth/otp/send-sign-in-code', { email }, app),
+    async signIn(nonce, code) {
+      const answer = await call('POST', '/auth/otp/sign-in', { nonce, code }, app);
+      localStorage.setItem(app.token, answer.access_token);
+      return answer;
+    },
+    me: () => call('GET', '/users/me', undefined, app),
+    setPicture: (dataUrl) => call('POST', '/users/me/profile-image', { profile_image: dataUrl }, app),
+    signOut: () => call('DELETE', '/auth/sessions/current', undefined, app),
+  };
+}

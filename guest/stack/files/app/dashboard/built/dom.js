@@ -41,3 +41,8 @@ export function busy(button, work) {
 export function field(label, properties) {
   return el('label', { class: 'field' }, el('span', {}, label), el('input', properties));
 }
+
+/** Shows a user's picture, or nothing where there is none. */
+export function picture(user) {
+  return user.profile_image_url ? el('img', { class: 'picture', src: user.profile_image_url, alt: `Picture of ${user.primary_email}` }) : '';
+}

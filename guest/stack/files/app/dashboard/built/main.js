@@ -4,10 +4,12 @@ import * as api from './api.js';
 import { busy, el, notify } from './dom.js';
 import { projectsPage } from './projects.js';
 import { signInPage } from './sign-in.js';
+import { tryPage } from './try.js';
 
 const PAGES = {
   '/handler/sign-in': { title: 'Sign in', make: signInPage },
   '/projects': { title: 'Projects', make: projectsPage, signedIn: true },
+  '/try': { title: 'Try a project', make: tryPage, anybody: true },
 };
 
 /** Goes to a page of this site without loading it anew. */
@@ -19,7 +21,7 @@ async function go(path, { replace = false } = {}) {
 async function show() {
   const page = PAGES[location.pathname] || PAGES['/projects'];
   if (page.signedIn && !api.isSignedIn()) return go('/handler/sign-in', { replace: true });
-  if (!page.signedIn && api.isSignedIn()) return go('/projects', { replace: true });
+  if (!page.signedIn && !page.anybody && api.isSignedIn()) return go('/projects', { replace: true });
   try {
     const [view] = await Promise.all([page.make({ go }), showAccount()]);
     document.title = `${page.title} · Stack emulator`;

@@ -1,7 +1,7 @@
 // The page that lists projects, makes new ones, and shows their keys and users when asked.
 
 import * as api from './api.js';
-import { busy, el, field, notify } from './dom.js';
+import { busy, el, field, notify, picture } from './dom.js';
 
 const KEY_NAMES = {
   publishable_client_key: 'Publishable client key',
@@ -38,7 +38,8 @@ function projectCard(project) {
       ` · created ${new Date(project.created_at).toLocaleString()}`),
     project.config_file ? el('p', { class: 'facts' }, 'Config file ', el('code', {}, project.config_file)) : null,
     ...disclosure('keys', title.id, async () => keyList(await api.keys(project.id))),
-    ...disclosure('users', title.id, async () => userList(await api.users(project.id))));
+    ...disclosure('users', title.id, async () => userList(await api.users(project.id))),
+    tryButton(project));
 }
 
 /** A button that shows and hides what load() returns. What was shown is thrown away when hidden. */
@@ -56,6 +57,16 @@ function disclosure(what, describedBy, load) {
   return [button, panel];
 }
 
+/** Opens the project's own sign-in, as an app of it would have it. */
+function tryButton(project) {
+  const button = el('button', { type: 'button', class: 'quiet', 'data-try': true }, 'Try the sign-in');
+  button.addEventListener('click', busy(button, async () => {
+    const { publishable_client_key: key } = await api.keys(project.id);
+    location.assign(`/try?${new URLSearchParams({ project: project.id, key })}`);
+  }));
+  return button;
+}
+
 function keyList(keys) {
   return el('dl', {}, Object.entries(KEY_NAMES).map(([name, label]) => {
     const copy = el('button', { type: 'button', class: 'quiet', 'aria-label': `Copy ${label.toLowerCase()}` }, 'Copy');
@@ -70,5 +81,5 @@ function keyList(keys) {
 function userList(users) {
   if (users.length === 0) return el('p', { class: 'facts' }, 'Nobody has signed up yet.');
   return el('ul', { class: 'users' }, users.map((user) =>
-    el('li', {}, user.primary_email, el('span', { class: 'facts' }, ` since ${new Date(user.created_at).toLocaleString()}`))));
+    el('li', {}, picture(user), user.primary_email, el('span', { class: 'facts' }, ` since ${new Date(user.created_at).toLocaleString()}`))));
 }
