@@ -39,7 +39,7 @@ func TestBench(t *testing.T) {
 			t.Errorf("%+v", row)
 		}
 	}
-	if len(r.Rows) != 9 || len(r.Claims) != 6 || r.Host.GuestRAM != 512 {
+	if len(r.Rows) != 9 || len(r.Claims) != 9 || r.Host.GuestRAM != 512 {
 		t.Errorf("%d rows, %d claims, %+v", len(r.Rows), len(r.Claims), r.Host)
 	}
 	e.complains(c, `^bench +b 1/1`)
@@ -91,7 +91,7 @@ func TestBenchSaysWhatIsWrong(t *testing.T) {
 	}{
 		{[]string{"default"}, `bench takes no argument \("default"\)`},
 		{[]string{"--runs", "0"}, `--runs=0: want 1 to 1000`},
-		{[]string{"--only", "a,x"}, `--only="a,x": "x" is not one of a, b, c, d, e, s, f, g, h`},
+		{[]string{"--only", "a,x"}, `--only="a,x": "x" is not one of a, b, c, d, e, s, f, g, h, p, z`},
 		{[]string{"--instances", "1,none"}, `--instances="1,none": "none" is not a number from 1 to 64`},
 	} {
 		e.complains(e.run(exitUsage, append([]string{"bench"}, c.args...)...), "^stackemu: "+c.want+"$")

@@ -158,13 +158,8 @@ var errAgain = errors.New("again")
 // launch begins a run, unless somebody else is doing so, or the one that we have begun has failed.
 func (s *starter) launch(ctx context.Context) error {
 	if s.own != nil {
-		word, err := s.own.next()
-		s.part()
-		switch {
-		case err == nil && word.Error != nil:
-			return word.Error
-		case err == nil:
-			return s.path(errStoppedMeanwhile)
+		if err := s.lastWord(); err != nil {
+			return err
 		}
 		if s.losses++; s.losses >= maxLosses {
 			return s.path(fmt.Errorf("%w, %d times: see %s", errNoWord, s.losses, s.files.SupervisorLog))
@@ -191,6 +186,19 @@ func (s *starter) launch(ctx context.Context) error {
 		return s.path(errStoppedMeanwhile)
 	}
 	return word.Error
+}
+
+// lastWord is how the supervisor that we have launched says that it has ended; nil when it could not say anything any more.
+func (s *starter) lastWord() error {
+	word, err := s.own.next()
+	s.part()
+	switch {
+	case err != nil:
+		return nil
+	case word.Error != nil:
+		return word.Error
+	}
+	return s.path(errStoppedMeanwhile)
 }
 
 var errStoppedMeanwhile = errors.New("was stopped while it started")
@@ -260,6 +268,8 @@ func (s *starter) join(ctx context.Context) error {
 		return errAgain // the end of a run that was there before us is no answer to us
 	case err != nil:
 		return s.path(err)
+	case s.own != nil:
+		return errAgain // it will say how it has ended, and more than a text
 	case s.now.Cause != "":
 		return errors.New(s.now.Cause)
 	}
