@@ -61,7 +61,7 @@ test-short: setup-build $(TOOLS) ## run the fast unit tests, with the race detec
 e2e: setup-test bin/stackemu ## run the end-to-end tests on the reference image (built when its inputs changed)
 	scripts/e2e-image.sh "$(E2E_IMAGE)"
 	STACKEMU_REQUIRE_QEMU=1 STACKEMU_E2E_IMAGE="$(E2E_IMAGE)" STACKEMU_E2E_BIN="$(CURDIR)/bin/stackemu" \
-		$(GO) test -count=1 -v -timeout 30m ./internal/e2e/...
+		$(GO) test -count=1 -v -timeout 40m ./internal/e2e
 
 CHAOS_MINUTES ?= 10
 chaos: setup-test bin/stackemu ## random faults in three live instances (CHAOS_MINUTES=10; CHAOS_SEED=N for the same faults again)
