@@ -288,6 +288,19 @@ func TestCaptureOnly(t *testing.T) {
 	})
 }
 
+// A boot that stands still does not cost a capture that was asked for.
+func TestCaptureBootsAgain(t *testing.T) {
+	stage(t, &fakeWorld{warm: true, firstHangs: true}, func(p *play) {
+		p.tree.Tell(&messages.CaptureSnapshot{})
+		if end := p.end(); end.State != "stopped" || end.Cause.Err != nil {
+			t.Errorf("%s: %v", end.State, end.Cause.Err)
+		}
+		p.story("preparing", "notice: slow, but works", "notice: captures a snapshot", "capturing",
+			"draining (capture: a sign of life of the guest: no success within 1m40s\nserial: its last words)", "backoff",
+			"preparing", "notice: captures a snapshot", "capturing", "backend healthy", "dashboard healthy", "saving", "notice: captured the snapshot in 1m41s", "stopped")
+	})
+}
+
 func TestStopAtEveryState(t *testing.T) {
 	for _, c := range []struct {
 		state string

@@ -206,6 +206,7 @@ func (e *emulator) call(method, url string, headers map[string]string, body, out
 	for k, v := range headers {
 		r.Header.Set(k, v)
 	}
+	r.Close = true // a connection that is kept ends with the guest's kernel, and a POST is then not sent again
 	client := &http.Client{Timeout: 30 * time.Second}
 	answer, err := client.Do(r)
 	if err != nil {

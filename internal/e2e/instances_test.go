@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,17 +61,14 @@ func (e *emulator) of(name string) *emulator {
 	return &one
 }
 
+var givesPort = regexp.MustCompile(`^EMULATOR_[A-Z]+_PORT=`)
+
 // newFleet is an emulator whose instances get the ports that are free.
 func newFleet(t *testing.T) *emulator {
 	t.Helper()
 	e := newEmulator(t)
-	var env []string
-	for _, v := range e.env {
-		if !strings.HasPrefix(v, "EMULATOR_DASHBOARD_PORT=") && !strings.HasPrefix(v, "EMULATOR_BACKEND_PORT=") {
-			env = append(env, v)
-		}
-	}
-	e.env, e.port = env, nil
+	e.env = slices.DeleteFunc(e.env, func(v string) bool { return givesPort.MatchString(v) })
+	e.port = nil
 	t.Cleanup(func() { // only after a failed test is there anything
 		pids, _ := filepath.Glob(filepath.Join(e.home, "run", "*", "qemu.pid"))
 		clitest.Start(t, limit, e.env, e.bin, "stop", "--all", "--kill").End()

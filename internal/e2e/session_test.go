@@ -36,8 +36,8 @@ func TestSessions(t *testing.T) {
 	shell.Until("33 111\r\n")
 	shell.Until("xterm-42\r\n")
 	shell.Resizes(20, 70)
-	shell.Types("sleep 1000\r")
-	shell.Until("sleep 1000\r\n")
+	shell.Types("sh -c 'echo $((6*7)) begun; exec sleep 1000'\r") // before that, a key may still be the shell's
+	shell.Until("42 begun\r\n")
 	shell.Types("\x03")
 	shell.Until("^C")
 	shell.Types("stty size; exit 9\r")

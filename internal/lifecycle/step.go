@@ -210,8 +210,11 @@ func (i *Instance) failed(now time.Time, cause error) []Effect {
 }
 
 // mayFallBack tells whether a failure now is one of the capture or of the resume. Once an instance has been ready it is one
-// of the instance.
-func (i *Instance) mayFallBack() bool { return i.way != Cold && i.state != Ready && !i.stopping }
+// of the instance; and where nothing but a capture is wanted, a guest that gives no sign of life is a boot to be tried again.
+func (i *Instance) mayFallBack() bool {
+	unborn := i.captureOnly && i.state == Capturing && i.monitored && !i.alive
+	return i.way != Cold && i.state != Ready && !i.stopping && !unborn
+}
 
 func (i *Instance) fallBack(cause error) []Effect {
 	cause = fmt.Errorf("%s: %w", i.way, cause)

@@ -9,7 +9,8 @@
 //
 // What the package promises:
 //
-//   - The connection's end is the program's: with it goes the whole session of processes that the program has begun.
+//   - The connection's end is the program's: with it goes the whole session of processes that the program has begun. What a program
+//     that has ended by itself leaves behind does not hold the session up, and goes on if it ignores hangups.
 //   - Neither end believes what the other says. A guest that does not come, talks nonsense or never stops talking costs an
 //     error: all that is kept of what it says is bounded, all waits have a deadline, and a guest that has fallen silent is
 //     noticed.

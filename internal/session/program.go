@@ -2,18 +2,14 @@ package session
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/creack/pty"
 )
 
 // running is a program that runs. It leads a session of processes.
@@ -101,7 +97,7 @@ func (r *running) connect(cmd *exec.Cmd, t *Terminal) (theirs []*os.File, err er
 	cmd.SysProcAttr = attributes()
 	cmd.SysProcAttr.Setsid = true
 	if t != nil {
-		ours, theirs, err := pty.Open()
+		ours, theirs, err := openTerminal()
 		if err != nil {
 			return nil, err
 		}
@@ -159,7 +155,7 @@ func exitOf(s *os.ProcessState) Exit {
 
 func (r *running) resize(s Size) {
 	if r.terminal != nil {
-		_ = pty.Setsize(r.terminal.File, &pty.Winsize{Rows: s.Rows, Cols: s.Cols})
+		r.terminal.resize(s)
 	}
 }
 
@@ -198,37 +194,4 @@ func (r *running) close() {
 	for _, f := range r.files {
 		_ = f.Close()
 	}
-}
-
-// drainPause is how long a terminal whose program has ended has to be silent before nothing more is waited for. What the
-// program has written is there at once.
-const drainPause = 100 * time.Millisecond
-
-// terminal is our end of a program's terminal.
-type terminal struct {
-	*os.File
-	draining atomic.Bool
-}
-
-// drain ends a Read that waits, and every later one that would.
-func (t *terminal) drain() {
-	t.draining.Store(true)
-	_ = t.SetReadDeadline(time.Now().Add(drainPause))
-}
-
-// Read ends with the last of the processes on the terminal, too.
-func (t *terminal) Read(p []byte) (int, error) {
-	if t.draining.Load() {
-		_ = t.SetReadDeadline(time.Now().Add(drainPause))
-	}
-	n, err := t.File.Read(p)
-	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.EIO) {
-		err = io.EOF
-	}
-	return n, err
-}
-
-// WriteTo hides that of the file, which would read past the above.
-func (t *terminal) WriteTo(w io.Writer) (int64, error) {
-	return io.Copy(w, struct{ io.Reader }{t})
 }

@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/pprof"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -242,11 +244,11 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// What stays on a terminal does not hold its session up, and goes with it.
+// What stays on a terminal does not hold its session up. It goes on only when it does not care about hangups, as under nohup.
 func TestTerminalIsLeft(t *testing.T) {
 	e, c := begin(t), newConsole(t)
 	file := filepath.Join(t.TempDir(), "pid")
-	p := sh(`sleep 1000 & echo $! >` + file + `; echo gone`)
+	p := sh(`trap '' HUP; sleep 1000 & echo $! >` + file + `; echo gone`)
 	p.Terminal = &Terminal{Type: "dumb"}
 	exit, err := e.run(p, Streams{In: c.in, Out: c, Err: io.Discard})
 	if err != nil || exit != (Exit{}) {
@@ -254,6 +256,17 @@ func TestTerminalIsLeft(t *testing.T) {
 		t.Fatalf("got %+v, %v", exit, err)
 	}
 	c.until("gone\r\n")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Errorf("what was left: %v", err)
+	}
 }
 
 func TestLoginShell(t *testing.T) {
