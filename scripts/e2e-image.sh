@@ -7,9 +7,13 @@ set -euo pipefail
 image=${1:?usage: scripts/e2e-image.sh IMAGE}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# The guest's binary (guest/toolbin) is left out, as it is made from sources that are counted; so are tests.
+# All packages of ours that the image's builder and the guest's programs consist of. The programs themselves (guest/toolbin) are left
+# out, as they are made from sources that are counted; so are tests.
 inputs() {
-  find guest cmd/stackguest internal/guestapi internal/iso qemu go.mod go.sum -type f \
+  {
+    echo guest
+    go list -deps -f '{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}' ./guest ./guest/bootinit ./cmd/stackguest | sed "s|^$PWD/||" | grep -v '^guest\(/\|$\)'
+  } | xargs -I{} find {} go.mod go.sum -maxdepth 99 -type f \
     ! -name '*_test.go' ! -path '*/testdata/*' ! -path 'guest/toolbin/*.gz' -print0 |
     LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1
 }
