@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -36,16 +37,20 @@ func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 		path = name // running it tells
 	}
 	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":"+strings.Join(administrators, ":"))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = killDelay
 	return cmd
 }
 
-// lookProgram finds a program in PATH, or where an ordinary user's PATH may not lead: mke2fs is an administrator's.
+// administrators are the folders that an ordinary user's PATH may not have: mke2fs is an administrator's.
+var administrators = []string{"/usr/sbin", "/sbin"}
+
+// lookProgram finds a program where those that we run find theirs.
 func lookProgram(name string) (string, error) {
 	path, err := exec.LookPath(name)
-	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+	for _, dir := range administrators {
 		if err != nil {
 			path, err = exec.LookPath(filepath.Join(dir, name))
 		}

@@ -29,6 +29,15 @@ func TestRunnerShowsTheEndOfWhatWasSaid(t *testing.T) {
 	}
 }
 
+// What we run may run mke2fs itself, as unshare does for an ordinary user.
+func TestProgramsFindThoseOfAdministrators(t *testing.T) {
+	t.Setenv("PATH", "/usr/bin:/bin")
+	var log bytes.Buffer
+	if err := newRunner(&log)(t.Context(), "sh", "-c", "echo path=$PATH"); err != nil || !strings.Contains(log.String(), "path=/usr/bin:/bin:/usr/sbin:/sbin\n") {
+		t.Errorf("%v: %s", err, log.String())
+	}
+}
+
 // TestCancelEndsTheWholeGroup starts a shell whose child ignores what its parent does.
 func TestCancelEndsTheWholeGroup(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

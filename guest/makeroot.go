@@ -83,7 +83,7 @@ func (b *builder) makeRoot(ctx context.Context) error {
 
 func (b *builder) bootstrapCommand(ctx context.Context, s bootstrap) *exec.Cmd {
 	cmd := command(ctx, "mmdebstrap", s.args()...)
-	cmd.Env = append(os.Environ(), bootstrapEnv...)
+	cmd.Env = append(cmd.Env, bootstrapEnv...)
 	return cmd
 }
 
