@@ -34,15 +34,18 @@ TOOLS := $(foreach arch,amd64 arm64,guest/toolbin/stackguest-linux-$(arch).gz gu
 ARCH := $(subst x86_64,amd64,$(subst aarch64,arm64,$(or $(EMULATOR_ARCH),$(shell uname -m))))
 IMAGE_DIR := $(or $(EMULATOR_IMAGE_DIR),$(or $(STACK_EMULATOR_HOME),$(HOME)/.stack/emulator)/images)
 IMAGE := $(IMAGE_DIR)/stack-emulator-$(ARCH).qcow2
-E2E_IMAGE := $(CURDIR)/.cache/e2e/stack-emulator-$(ARCH).qcow2
+E2E_IMAGES := $(CURDIR)/.cache/e2e
+E2E_IMAGE := $(E2E_IMAGES)/stack-emulator-$(ARCH).qcow2
+# What a guest of another architecture needs here.
+SETUP_ARCH := $(if $(EMULATOR_ARCH),--arch $(ARCH))
 
-.PHONY: help setup build up image test test-short unit e2e chaos bench faults fuzz fuzz-short vulncheck lint fmt clean FORCE
+.PHONY: help setup build up image test test-short unit e2e e2e-arm64 e2e-build chaos bench faults fuzz fuzz-short vulncheck lint fmt clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 setup: ## install what is missing on this machine (asks for root only then)
-	@scripts/setup.sh
+	@scripts/setup.sh $(SETUP_ARCH)
 
 build: setup-build bin/stackemu ## build bin/stackemu, static, with the guest's tools in it
 
@@ -62,6 +65,18 @@ e2e: setup-test bin/stackemu ## run the end-to-end tests on the reference image 
 	scripts/e2e-image.sh "$(E2E_IMAGE)"
 	STACKEMU_REQUIRE_QEMU=1 STACKEMU_E2E_IMAGE="$(E2E_IMAGE)" STACKEMU_E2E_BIN="$(CURDIR)/bin/stackemu" \
 		$(GO) test -count=1 -v -timeout 40m ./internal/e2e
+
+# Where arm64 is foreign, everything in the guest is translated, while the image is built and while it runs.
+E2E_ARM64_IMAGE := $(E2E_IMAGES)/stack-emulator-arm64.qcow2
+e2e-arm64: export EMULATOR_ARCH := arm64
+e2e-arm64: setup-build bin/stackemu ## build, boot, capture and resume the image of arm64 (long, and not part of test: half an hour on amd64)
+	@scripts/setup.sh --arch arm64
+	scripts/e2e-image.sh "$(E2E_ARM64_IMAGE)"
+	STACKEMU_E2E_IMAGE="$(E2E_ARM64_IMAGE)" STACKEMU_E2E_BIN="$(CURDIR)/bin/stackemu" \
+		$(GO) test -count=1 -v -timeout 60m ./internal/e2e -run '^TestARM64'
+
+e2e-build: setup-test bin/stackemu ## build images of a container of one's own, under crun and docker, and live with them (20 min, not part of test)
+	STACKEMU_E2E_BUILD=1 STACKEMU_E2E_BIN="$(CURDIR)/bin/stackemu" $(GO) test -count=1 -v -timeout 60m ./internal/e2e -run '^TestContractPage'
 
 CHAOS_MINUTES ?= 10
 chaos: setup-test bin/stackemu ## random faults in three live instances (CHAOS_MINUTES=10; CHAOS_SEED=N for the same faults again)
@@ -122,7 +137,7 @@ release-files: bin/stackemu
 setup-build:
 	@scripts/setup.sh --build
 setup-test:
-	@scripts/setup.sh --test
+	@scripts/setup.sh --test $(SETUP_ARCH)
 
 # QEMU must be there: with STACKEMU_REQUIRE_QEMU a test that would be skipped without it fails instead.
 unit: setup-test $(TOOLS)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -18,11 +19,11 @@ type Puller interface {
 
 // downloader has images fetched, each one once however many ask for it.
 //
-// Parent: the fleet. Children: a transfer for each image that is being fetched. In: PullImage and StopPulls, and what the
-// transfers tell. Out: PullProgress, and ImagePulled or PullFailed, to everybody who has asked. A transfer that fails itself (a
-// bug) is a pull that has failed.
+// Parent: the fleet, whose emulators may ask, too. Children: a transfer for each image that is being fetched. In: PullImage and
+// StopPulls, and what the transfers tell. Out: PullProgress, and ImagePulled or PullFailed, to everybody who has asked. A transfer
+// that fails itself (a bug) is a pull that has failed.
 //
-//	transfer | begins with the first PullImage for its request, ends with ImagePulled or PullFailed
+//	transfer | begins with the first PullImage for its request, ends with ImagePulled or PullFailed; is stopped when nobody wants it
 type downloader struct {
 	puller  Puller
 	logs    *logbook
@@ -36,6 +37,7 @@ type pulling struct {
 	transfer Ref[messages.Transfer]
 	askers   []Ref[messages.Observer]
 	progress *messages.PullProgress // the latest, for who comes later; nil at the start
+	stopping bool                   // nobody wants it any more: who comes now begins another one, which waits for its end
 }
 
 func (d *downloader) Receive(c actor.Context) {
@@ -43,9 +45,7 @@ func (d *downloader) Receive(c actor.Context) {
 	case *messages.PullImage:
 		d.pull(c, m.Request)
 	case *messages.StopPulls:
-		for _, p := range d.running {
-			p.transfer.Tell(c, &messages.StopTransfer{})
-		}
+		d.stop(c, Ref[messages.Observer]{c.Sender()})
 	case *messages.PullProgress:
 		if p := d.of(c.Sender()); p != nil {
 			p.progress = m
@@ -68,7 +68,7 @@ var errTransferLost = errors.New("pull: its actor failed (this is a bug: the mes
 func (d *downloader) pull(c actor.Context, r image.Request) {
 	asker := Ref[messages.Observer]{c.Sender()}
 	for _, p := range d.running {
-		if p.request == r {
+		if p.request == r && !p.stopping {
 			p.askers = append(p.askers, asker)
 			if p.progress != nil {
 				asker.Tell(c, p.progress)
@@ -78,12 +78,29 @@ func (d *downloader) pull(c actor.Context, r image.Request) {
 	}
 	d.spawned++
 	puller, parent := d.puller, Ref[messages.Downloader]{c.Self()}
-	props := mk("", bornBy(c, ""), d.logs, func() actor.Actor { return &transfer{puller: puller, request: r, parent: parent} })
+	of := tracerOf(c).now // the first asker's log tells what the time was spent on
+	props := mk(of.instance, bornBy(c, of.attempt), d.logs, func() actor.Actor { return &transfer{puller: puller, request: r, parent: parent} })
 	pid, err := c.SpawnNamed(props, fmt.Sprintf("transfer-%d", d.spawned))
 	if err != nil {
 		panic(fmt.Errorf("spawn: %w", err)) // a name is used once: this is a bug
 	}
 	d.running = append(d.running, &pulling{request: r, transfer: Ref[messages.Transfer]{pid}, askers: []Ref[messages.Observer]{asker}})
+}
+
+// stop ends the pulls that nobody but one asker wants, and takes the asker off the others.
+func (d *downloader) stop(c actor.Context, asker Ref[messages.Observer]) {
+	for _, p := range d.running {
+		others := slices.DeleteFunc(slices.Clone(p.askers), func(a Ref[messages.Observer]) bool { return a.is(asker.pid) })
+		switch {
+		case len(others) == len(p.askers):
+		case len(others) == 0:
+			p.stopping = true
+			p.transfer.Tell(c, &messages.StopTransfer{})
+		default:
+			p.askers = others
+			asker.Tell(c, &messages.PullFailed{Request: p.request, Cause: messages.Cause{Err: errPullStopped}})
+		}
+	}
 }
 
 func (d *downloader) of(who *actor.PID) *pulling {

@@ -9,6 +9,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,7 @@ type fakePuller struct {
 	pulls  int
 	err    error
 	panics bool
+	has    atomic.Bool // it has brought one
 }
 
 func (p *fakePuller) Pull(ctx context.Context, r image.Request, tell func(image.Progress)) (image.Result, error) {
@@ -47,7 +49,8 @@ func (p *fakePuller) Pull(ctx context.Context, r image.Request, tell func(image.
 	if p.err != nil {
 		return image.Result{}, p.err
 	}
-	return image.Result{Path: "/images/x", From: r.Tag}, nil
+	p.has.Store(true)
+	return image.Result{Path: "/images/x", From: r.Tag, Size: 21e6}, nil
 }
 
 // pulls is a tree with a fake puller, what its observer has heard, and its message log.

@@ -16,11 +16,12 @@ import (
 //
 // What may happen in which state, and what follows, is lifecycle.Instance: a pure state machine that this actor feeds with
 // what it hears ([emulator.Receive]) and whose effects it carries out ([emulator.perform]). Read the two from top to bottom
-// for the story of a start. What a start begins with is in stage.go, snapshots and sessions are in warm.go, and the children of
-// a generation, their failures and their end in generation.go.
+// for the story of a start. What a start begins with is in stage.go, the image in pull.go, snapshots and sessions are in warm.go,
+// and the children of a generation, their failures and their end in generation.go.
 //
-// Parent: the fleet. In: Launch, Shutdown, what its children tell, and the store's answers. Out: StateChanged, ServiceChanged, Notice, and
-// InstanceEnded as its last word. It holds the instance's lock from its first preparation until it has stopped.
+// Parent: the fleet. In: Launch, Shutdown, what its children tell, and the answers of store and downloader. Out: StateChanged,
+// ServiceChanged, InstanceProgress, Notice, and InstanceEnded as its last word. It holds the instance's lock from its first
+// preparation until it has stopped.
 type emulator struct {
 	life
 	name  string
@@ -30,7 +31,8 @@ type emulator struct {
 	logs  *logbook
 	fleet Ref[messages.Fleet]
 
-	store Ref[messages.Store]
+	store      Ref[messages.Store]
+	downloader Ref[messages.Downloader]
 
 	captureOnly  bool // its end is a snapshot: nobody is served
 	machineState *lifecycle.Instance
@@ -40,6 +42,7 @@ type emulator struct {
 	since        time.Time // the start, or the stop, was asked for
 	cause        error     // of the failure that is being dealt with
 	noted        []string  // notes that the user has been told already
+	image        wanted    // while there is none
 
 	deadline   life
 	deadlineID int
@@ -64,6 +67,14 @@ func (e *emulator) Receive(c actor.Context) {
 
 	case *surveyed:
 		e.surveyed(c, m)
+	case *messages.PullProgress:
+		e.pullProgress(c, m)
+	case *messages.ImagePulled:
+		e.imagePulled(c, m.Result)
+	case *messages.PullFailed:
+		e.pullFailed(c, m.Cause.Err)
+	case *messages.SnapshotUnpacking:
+		e.unpacking(c, m)
 	case *messages.CaptureAwaited:
 		e.notice(c, "waits for another process that captures a snapshot")
 	case *messages.SnapshotBroken:
@@ -169,6 +180,8 @@ func (e *emulator) perform(c actor.Context, effect lifecycle.Effect) {
 		e.disarm()
 	case lifecycle.Prepare:
 		e.prepare(c, f)
+	case lifecycle.Pull:
+		e.pull(c)
 	case lifecycle.Boot:
 		e.spawnMachine(c)
 		e.spawnMonitor(c)
@@ -293,6 +306,8 @@ func (e *emulator) attemptID() string { return fmt.Sprintf("%s-%s-%d", e.name, e
 func causeOf(ev lifecycle.Event) error {
 	switch ev := ev.(type) {
 	case lifecycle.PrepareFailed:
+		return ev.Err
+	case lifecycle.PullFailed:
 		return ev.Err
 	case lifecycle.Died:
 		return ev.Err

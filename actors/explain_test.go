@@ -34,6 +34,7 @@ func TestExplain(t *testing.T) {
 		{"failed-rotation", &fakeWorld{bootFor: 15 * time.Second, warm: true, session: true, ownDisk: true,
 			refreshErr: func(int) error { return errors.New("post-resume: rotation: the database refuses connections") }}, failed},
 		{"port-taken", &fakeWorld{prepareErr: errors.New("port 26700: taken by node (pid 7): stop it, or set EMULATOR_DASHBOARD_PORT")}, failed},
+		{"pull-fails", &fakeWorld{puller: &fakePuller{err: errors.New("github: cannot be reached")}}, failed},
 		{"load-fails", &fakeWorld{bootFor: 15 * time.Second, warm: true, loadErr: errors.New("qmp: migrate-incoming: the state is not of this machine")}, ready},
 		{"crashed-qemu", &fakeWorld{bootFor: 15 * time.Second}, func(p *play) {
 			p.up()
@@ -107,6 +108,7 @@ func TestGoldenLogs(t *testing.T) {
 		"cold-start":          {bootFor: 15 * time.Second},
 		"capture-resume-save": {bootFor: 15 * time.Second, warm: true},
 		"fallback":            {bootFor: 15 * time.Second, warm: true, loadErr: errors.New("boom")},
+		"first-pull":          {bootFor: 15 * time.Second, puller: &fakePuller{}},
 		"stop":                {bootFor: 15 * time.Second},
 		"adoption":            {warm: true, orphan: true, ownDisk: true},
 	} {
@@ -114,7 +116,7 @@ func TestGoldenLogs(t *testing.T) {
 			stage(t, w, func(p *play) {
 				until := "ready"
 				p.up()
-				if name != "cold-start" && name != "fallback" {
+				if name == "stop" || name == "capture-resume-save" || name == "adoption" {
 					until = "stopped"
 					p.tree.Tell(&messages.StopInstances{})
 					p.end()

@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"github.com/stackemu/stackemu/internal/download/image"
 	"github.com/stackemu/stackemu/internal/guestapi"
 	"github.com/stackemu/stackemu/internal/lifecycle"
 	"github.com/stackemu/stackemu/internal/snapshot"
@@ -50,6 +51,8 @@ type fakeWorld struct {
 	acpiIgnores         bool          // so is the power button
 	quitHangs           bool          // QMP does not answer a quit
 	onProbe             func(service string) error
+
+	puller *fakePuller // there is no image before it has pulled one; nil where there is one
 
 	warm       bool // snapshots and sessions can be taken
 	captureErr error
@@ -106,6 +109,9 @@ func (w *fakeWorld) Survey(ctx context.Context, limits lifecycle.Prepare) (Surve
 	}
 	if w.prepareErr != nil {
 		return Survey{}, w.prepareErr
+	}
+	if w.puller != nil && !w.puller.has.Load() {
+		return Survey{Missing: &MissingImage{image.Request{Arch: "amd64", Tag: "a"}, errors.New("there is no image")}}, nil
 	}
 	s := Survey{Notes: []string{"slow, but works"}}
 	if w.warm && !limits.Cold && !w.ownDisk {
@@ -455,7 +461,11 @@ func stage(t *testing.T, world *fakeWorld, story func(p *play)) {
 	world.dir = t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		p := &play{T: t, world: world, idle: make(chan struct{}, 8)}
-		p.tree = Start(Options{World: world, Policy: lifecycle.DefaultPolicy(), Log: zerolog.Nop(), RunID: "run", Observe: p.observe})
+		o := Options{World: world, Policy: lifecycle.DefaultPolicy(), Log: zerolog.Nop(), RunID: "run", Observe: p.observe}
+		if world.puller != nil {
+			o.Puller = world.puller
+		}
+		p.tree = Start(o)
 		defer p.close() // also after a Fatal: the bubble must be empty in the end
 		story(p)
 	})
@@ -493,6 +503,8 @@ func (p *play) observe(m messages.Observer) {
 		if m.Healthy {
 			p.heard = append(p.heard, m.Service+" healthy")
 		}
+	case *messages.InstanceProgress:
+		p.heard = append(p.heard, fmt.Sprintf("%s %d/%d", m.Doing, m.Done, m.Total))
 	case *messages.GuestRan:
 		words := fmt.Sprintf("%s: exit code %d, %q, %q", m.ID, m.ExitCode, m.Stdout, m.Stderr)
 		if m.Cause.Err != nil {

@@ -72,7 +72,7 @@ func (f *fleet) Receive(c actor.Context) {
 		f.gone(c, m.Who)
 	case *actor.Stopping:
 		f.closing = true
-	case messages.Observer: // StateChanged, ServiceChanged, Notice, GuestRan
+	case messages.Observer: // StateChanged, ServiceChanged, InstanceProgress, Notice, GuestRan
 		f.observer.Tell(c, m)
 	}
 }
@@ -96,9 +96,11 @@ func (f *fleet) start(c actor.Context, name string, launch *messages.Launch) {
 		return // asked for twice: the first one counts
 	}
 	about(c, name)
-	log, logs, world, policy, runID, self, store := f.logs.open(name), f.logs, f.world, f.policy, f.runID, Ref[messages.Fleet]{c.Self()}, f.store
+	log, logs, world, policy, runID, self := f.logs.open(name), f.logs, f.world, f.policy, f.runID, Ref[messages.Fleet]{c.Self()}
+	store, downloader := f.store, f.downloader
 	pid := f.spawn(c, name, name, func() actor.Actor {
-		return &emulator{name: name, runID: runID, world: world, log: log, logs: logs, fleet: self, store: store, machineState: lifecycle.New(policy)}
+		return &emulator{name: name, runID: runID, world: world, log: log, logs: logs, fleet: self, store: store, downloader: downloader,
+			machineState: lifecycle.New(policy)}
 	})
 	f.instances[name] = &member{emulator: Ref[messages.Emulator]{pid}}
 	f.instances[name].emulator.Tell(c, launch)

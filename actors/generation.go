@@ -227,6 +227,9 @@ func (e *emulator) drain(c actor.Context) {
 	if !e.draining {
 		e.draining = true
 		e.span.end()
+		if e.image.asked {
+			e.downloader.Tell(c, &messages.StopPulls{})
+		}
 		for _, ch := range e.children {
 			if ch.pid != nil && !e.machine.is(ch.pid) {
 				c.Stop(ch.pid)
@@ -239,6 +242,7 @@ func (e *emulator) drain(c actor.Context) {
 
 func (e *emulator) drainNext(c actor.Context) {
 	switch {
+	case e.image.asked: // what has arrived is being kept
 	case len(e.children) == 0:
 		if e.boot != nil {
 			_ = e.boot.Close()
@@ -260,6 +264,13 @@ func (e *emulator) terminated(c actor.Context, who *actor.PID) {
 		e.store = Ref[messages.Store]{}
 		if e.asking && e.boot == nil {
 			e.denied(c, errNoStore)
+		}
+		return
+	}
+	if e.downloader.is(who) {
+		e.downloader = Ref[messages.Downloader]{}
+		if e.image.asked {
+			e.pullFailed(c, errNoDownloader)
 		}
 		return
 	}

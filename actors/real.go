@@ -2,11 +2,13 @@ package actors
 
 import (
 	"context"
+	"errors"
 
 	"github.com/digitalocean/go-qemu/qmp"
 	"github.com/rs/zerolog"
 
 	"github.com/stackemu/stackemu/internal/config"
+	"github.com/stackemu/stackemu/internal/download/image"
 	"github.com/stackemu/stackemu/internal/guestapi"
 	"github.com/stackemu/stackemu/internal/instance"
 	"github.com/stackemu/stackemu/internal/lifecycle"
@@ -31,7 +33,7 @@ func (w realWorld) Open(_ context.Context, name string) (Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	return realInstance{i, w.log}, nil
+	return realInstance{i, w}, nil
 }
 
 func (w realWorld) OpenCapture(ctx context.Context) (Instance, error) {
@@ -39,24 +41,28 @@ func (w realWorld) OpenCapture(ctx context.Context) (Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	return realInstance{i, w.log}, nil
+	return realInstance{i, w}, nil
 }
 
 func (w realWorld) Snapshots() *snapshot.Store { return snapshot.Open(w.config.Folders().Snapshots) }
 
 type realInstance struct {
 	*instance.Instance
-	log zerolog.Logger
+	world realWorld
 }
 
 func (i realInstance) MessagesLog() string { return i.Files.MessagesLog }
 
 func (i realInstance) Survey(ctx context.Context, limits lifecycle.Prepare) (Survey, error) {
 	s, err := i.Instance.Survey(ctx, instance.Limits{Cold: limits.Cold, Captured: limits.Captured})
+	if errors.Is(err, instance.ErrNoImage) && !i.world.config.Offline {
+		conf := i.world.config
+		return Survey{Missing: &MissingImage{image.Request{Arch: conf.Arch, Repo: conf.ImageRepo, Branch: conf.ImageBranch}, err}}, nil
+	}
 	if err != nil {
 		return Survey{}, err
 	}
-	i.log.Debug().Str("accel", string(s.Machine.Accel)).Str("detail", s.Machine.Detail).Msg("accelerator")
+	i.world.log.Debug().Str("accel", string(s.Machine.Accel)).Str("detail", s.Machine.Detail).Msg("accelerator")
 	survey := Survey{Notes: s.Notes}
 	if w := s.Want; w != nil {
 		survey.Want = &messages.WantSnapshot{Parts: w.Parts, Key: w.Parts.Key(), MayCapture: w.Capture, Force: w.Force}

@@ -83,6 +83,10 @@ func (e *emulator) surveyed(c actor.Context, s *surveyed) {
 		return
 	}
 	e.tellNotes(c, s.survey.Notes)
+	if s.survey.Missing != nil {
+		e.missing(c, s.survey.Missing)
+		return
+	}
 	if s.survey.Want != nil {
 		e.want(c, s.survey.Want)
 		return

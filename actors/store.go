@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -42,6 +43,11 @@ type (
 		why      string // there was none
 		broken   error  // one was set aside on the way
 		err      error
+	}
+	// unpacked says how far the snapshot of a request is restored.
+	unpacked struct {
+		request     *request
+		done, total int64 // bytes
 	}
 	// waitedFor says that somebody else captures what a request is about.
 	waitedFor struct{ request *request }
@@ -83,6 +89,8 @@ func (s *store) Receive(c actor.Context) {
 		s.life, s.asked = newLife(), map[string]*request{}
 	case *messages.WantSnapshot:
 		s.look(c, m)
+	case *unpacked:
+		m.request.emulator.Tell(c, &messages.SnapshotUnpacking{Done: m.done, Total: m.total})
 	case *waitedFor:
 		m.request.emulator.Tell(c, &messages.CaptureAwaited{Key: m.request.want.Key})
 	case *found:
@@ -122,19 +130,33 @@ func (s *store) look(c actor.Context, want *messages.WantSnapshot) {
 	s.asked[want.Instance] = r
 	snapshots, post := s.snapshots, poster(c)
 	r.run(c, func(ctx context.Context) any {
-		f := search(ctx, snapshots, want, func() { post(&waitedFor{r}) })
+		f := search(ctx, snapshots, want, longWork(func(done, total int64) { post(&unpacked{r, done, total}) }), func() { post(&waitedFor{r}) })
 		f.request = r
 		return f
 	})
 }
 
-func search(ctx context.Context, snapshots *snapshot.Store, want *messages.WantSnapshot, waiting func()) *found {
+// unpackingAfter is how long a snapshot may be unpacked before that is worth a word.
+const unpackingAfter = 2 * time.Second
+
+// longWork passes on how a work gets on, now and then, once it has taken long.
+func longWork(tell snapshot.Progress) snapshot.Progress {
+	due := time.Now().Add(unpackingAfter)
+	return func(done, total int64) {
+		if now := time.Now(); now.After(due) {
+			due = now.Add(tellEvery)
+			tell(done, total)
+		}
+	}
+}
+
+func search(ctx context.Context, snapshots *snapshot.Store, want *messages.WantSnapshot, unpacking snapshot.Progress, waiting func()) *found {
 	f := &found{why: "a new one is asked for"}
 	reserve := snapshots.Replace
 	if !want.Force {
 		reserve = snapshots.Reserve
 		end := span.Begin(ctx, "disk", "find and check the snapshot")
-		held, err := snapshots.FindContext(ctx, want.Parts)
+		held, err := snapshots.FindContext(ctx, want.Parts, unpacking)
 		end(nil) // that there is none is an answer
 		if err == nil {
 			return &found{held: held}

@@ -41,6 +41,12 @@ func (e *emulator) denied(c actor.Context, err error) {
 	e.step(c, lifecycle.PrepareFailed{Err: fmt.Errorf("snapshot: %w", err)})
 }
 
+func (e *emulator) unpacking(c actor.Context, m *messages.SnapshotUnpacking) {
+	if e.machineState.State() == lifecycle.Preparing { // or nobody waits for it any more
+		e.fleet.Tell(c, &messages.InstanceProgress{Instance: e.name, Doing: "unpacking the snapshot", Done: m.Done, Total: m.Total})
+	}
+}
+
 func (e *emulator) captureReason(why string) string {
 	text := "captures a snapshot first: this start takes long, and later ones do not"
 	if e.captureOnly {
@@ -55,6 +61,8 @@ func (e *emulator) captureReason(why string) string {
 func (e *emulator) snapshotGranted(c actor.Context, m *messages.SnapshotGranted) {
 	if e.captureOnly && e.machineState.State() == lifecycle.Preparing {
 		e.notice(c, "there is a snapshot already that fits this host, image and configuration")
+		e.step(c, lifecycle.Prepared{Way: lifecycle.Resume}) // it is not going to be: nothing needs to be prepared
+		return
 	}
 	e.prepareFrom(c, Choice{Snapshot: m})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/digitalocean/go-qemu/qmp"
 
+	"github.com/stackemu/stackemu/internal/download/image"
 	"github.com/stackemu/stackemu/internal/guestapi"
 	"github.com/stackemu/stackemu/internal/lifecycle"
 	"github.com/stackemu/stackemu/internal/snapshot"
@@ -37,8 +38,15 @@ type Instance interface {
 
 // Survey is what an instance has found out about itself.
 type Survey struct {
-	Want  *messages.WantSnapshot // a snapshot that it would like to start from; nil for none
-	Notes []string               // lines for the user
+	Missing *MissingImage          // it needs an image, and there is none; then nothing else is known. Nil for what it has
+	Want    *messages.WantSnapshot // a snapshot that it would like to start from; nil for none
+	Notes   []string               // lines for the user
+}
+
+// MissingImage is the image that an instance needs and that has to be pulled first.
+type MissingImage struct {
+	Request image.Request
+	Err     error // what is missing, where it cannot be pulled
 }
 
 // Choice is what a generation starts from. The zero Choice is the instance's own session or disk, and the image when it

@@ -21,23 +21,29 @@ import (
 // archiveContainer flattens the image in an OCI directory, an OCI archive or an archive of `docker save` (both also
 // gzip'ed) into a container. work is a directory for what has to be unpacked on the way. Close the root when it is read.
 func archiveContainer(source, arch, work string) (*container, io.Closer, error) {
-	image, err := openImage(source, arch, work)
+	image, config, err := checkedImage(source, arch, work)
 	if err != nil {
 		return nil, nil, fmt.Errorf("container %s: %w", filepath.Base(source), err)
 	}
+	root := mutate.Extract(image)
+	return &container{Root: root, Image: config}, root, nil
+}
+
+// checkedImage opens the image for linux/arch, and sees that a container can be run from it.
+func checkedImage(source, arch, work string) (v1.Image, ociimage.Image, error) {
+	image, err := openImage(source, arch, work)
+	if err != nil {
+		return nil, ociimage.Image{}, err
+	}
 	file, err := image.ConfigFile()
 	if err != nil {
-		return nil, nil, fmt.Errorf("container %s: %w", filepath.Base(source), err)
+		return nil, ociimage.Image{}, err
 	}
 	config := ociimage.Image{Architecture: file.Architecture, OS: file.OS, Config: ociimage.Config{
 		User: file.Config.User, Env: file.Config.Env, Entrypoint: file.Config.Entrypoint, Cmd: file.Config.Cmd,
 		Volumes: file.Config.Volumes, WorkingDir: file.Config.WorkingDir,
 	}}
-	if err := checkPlatform(config, arch); err != nil {
-		return nil, nil, fmt.Errorf("container %s: %w", filepath.Base(source), err)
-	}
-	root := mutate.Extract(image)
-	return &container{Root: root, Image: config}, root, nil
+	return image, config, checkPlatform(config, arch)
 }
 
 func checkPlatform(image ociimage.Image, arch string) error {

@@ -3,6 +3,7 @@ package guest
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -39,16 +40,17 @@ boot
 // grubModules are what grubConfig needs of GRUB; normal.mod (menus, scripts) is left out on purpose.
 var grubModules = []string{"biosdisk", "part_msdos", "ext2", "linux", "boot"}
 
-// kernelCommandLine is what the kernel is started with.
-//   - console: ttyS0 is the contract's; quiet, because each character that a guest prints costs two exits to the host.
-//   - no_timer_check: on a loaded host the check finds the emulated timer broken, and the kernel panics (seen under TCG).
+// commandLine is what every kernel is started with, after what its platform asks for.
+//   - quiet, because each character that a guest prints costs two exits to the host.
 //   - lsm: without BPF, for which systemd would load programs (1.5 s under TCG), and AppArmor, which has nothing to confine.
 //   - cryptomgr.notests: the kernel's crypto is not what is tested here (0.5 s).
 //   - initcall_blacklist: certificates that would only check signatures of modules, which ours do not have, and keys that
 //     nobody makes (0.4 s).
 //   - net.ifnames: the card is eth0. panic: reset instead of hanging.
-const kernelCommandLine = "console=ttyS0,115200n8 quiet loglevel=4 no_timer_check lsm=yama cryptomgr.notests " +
+const commandLine = "quiet loglevel=4 lsm=yama cryptomgr.notests " +
 	"initcall_blacklist=load_system_certificate_list,init_encrypted mitigations=off net.ifnames=0 panic=-1"
+
+func (p platform) kernelCommandLine() string { return p.command + " " + commandLine }
 
 // grubImageArgs is the argument list of grub-mkimage for BIOS machines.
 func grubImageArgs(config, output string) []string {
@@ -56,10 +58,27 @@ func grubImageArgs(config, output string) []string {
 		"--config=" + config, "--output=" + output}, grubModules...)
 }
 
+// installBIOS makes the disk bootable by a BIOS.
+func (b *builder) installBIOS(ctx context.Context, disk string) error {
+	boot, err := os.ReadFile(grubBootImage)
+	if err != nil {
+		return err
+	}
+	core, err := buildCore(ctx, b.run, b.work, b.platform.kernelCommandLine())
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(disk, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(installGRUB(f, boot, core), f.Close())
+}
+
 // buildCore makes GRUB's core image in dir and returns it.
-func buildCore(ctx context.Context, run runner, dir string) ([]byte, error) {
+func buildCore(ctx context.Context, run runner, dir, commandLine string) ([]byte, error) {
 	config, core := filepath.Join(dir, "grub.cfg"), filepath.Join(dir, "core.img")
-	if err := os.WriteFile(config, fmt.Appendf(nil, grubConfig, kernelCommandLine), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, grubConfig, commandLine), 0o600); err != nil {
 		return nil, err
 	}
 	if err := run(ctx, "grub-mkimage", grubImageArgs(config, core)...); err != nil {

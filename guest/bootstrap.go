@@ -13,7 +13,6 @@ var vmPackages = []string{
 	"acpid", // turns the power button of a QMP powerdown into a shutdown: there is no logind
 	"crun",
 	"kmod",
-	"linux-image-amd64", // the generic kernel: 9p and VMGENID
 	"qemu-guest-agent",
 	"systemd",
 	"systemd-sysv",
@@ -53,7 +52,7 @@ func (b bootstrap) args() []string {
 	if b.Root {
 		mode = "root"
 	}
-	args := []string{"--quiet", "--mode=" + mode, "--format=tar", "--architectures=" + b.Arch, "--variant=" + b.Variant,
+	args := []string{"--mode=" + mode, "--format=tar", "--architectures=" + b.Arch, "--variant=" + b.Variant,
 		"--include=" + strings.Join(b.Packages, ","),
 		`--aptopt=Apt::Install-Recommends "false"`,
 		`--aptopt=Acquire::Languages "none"`,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/stackemu/stackemu/guest/toolbin"
@@ -19,16 +20,16 @@ const rootLabel = "stack-root"
 func Build(ctx context.Context, o Options) (Result, error) {
 	o, err := o.complete()
 	if err != nil {
-		return Result{}, fmt.Errorf("image build: %w", err)
+		return Result{}, err
 	}
 	begin := time.Now()
-	b, err := newBuilder(o)
+	b, err := newBuilder(ctx, o)
 	if err != nil {
-		return Result{}, fmt.Errorf("image build: %w", err)
+		return Result{}, err
 	}
 	result, err := b.build(ctx)
 	if err = b.close(err); err != nil {
-		return Result{}, fmt.Errorf("image build: %w", err)
+		return Result{}, err
 	}
 	result.Took = time.Since(begin)
 	return result, nil
@@ -42,11 +43,18 @@ type builder struct {
 	log  *os.File
 	run  runner
 
+	platform             platform
+	firmware             string // UEFI for the first boot, where the platform has it
 	stackguest, bootinit []byte
-	removable            []string // packages that the first boot removes
+	removable            []string  // packages that the first boot removes
+	boot                 bootFiles // what the boot loader loads
 }
 
-func newBuilder(o Options) (*builder, error) {
+func newBuilder(ctx context.Context, o Options) (*builder, error) {
+	platform, err := platformOf(o.Arch, runtime.GOOS, runtime.GOARCH)
+	if err != nil {
+		return nil, err
+	}
 	stackguest, err := toolbin.Stackguest(o.Arch)
 	if err != nil {
 		return nil, err
@@ -55,7 +63,11 @@ func newBuilder(o Options) (*builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := missingPrograms(); err != nil {
+	firmware := ""
+	if platform.uefi {
+		firmware, err = o.Qemu.FindFirmware()
+	}
+	if err := errors.Join(platform.missing(), checkEmulation(ctx, o.Arch), err); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Dir(o.Output), 0o755); err != nil {
@@ -65,7 +77,8 @@ func newBuilder(o Options) (*builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{Options: o, work: work, logs: filepath.Join(work, "log"), stackguest: stackguest, bootinit: bootinit}
+	b := &builder{Options: o, work: work, logs: filepath.Join(work, "log"),
+		platform: platform, firmware: firmware, stackguest: stackguest, bootinit: bootinit}
 	if err := os.Mkdir(b.logs, 0o700); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(work))
 	}

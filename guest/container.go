@@ -20,10 +20,11 @@ const (
 
 // container is a container's root, as a tar stream, and how it is run.
 type container struct {
-	Root  io.Reader
-	Keep  func(p string) bool // nil keeps everything
-	Extra []entry             // laid over Root
-	Image ociimage.Image
+	Root    io.Reader
+	Keep    func(p string) bool // nil keeps everything
+	Extra   []entry             // laid over Root
+	Archive string              // for docker: a file with the image, in the place of the three
+	Image   ociimage.Image
 }
 
 // referenceContainer is our own stack on a root that bootstrap made.
@@ -57,6 +58,9 @@ func (c *container) writeTo(tw *tar.Writer) error {
 	}
 	if err := vm.add(entry{Path: containerConfig, Mode: 0o644, Data: append(config, '\n')}); err != nil {
 		return err
+	}
+	if c.Archive != "" {
+		return vm.addArchive(c.Archive)
 	}
 	root := newRootWriter(tw, containerRoot)
 	err = root.copyFrom(c.Root, func(h *tar.Header, _ io.Reader) (bool, error) {

@@ -15,7 +15,7 @@ import (
 func TestCreateDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "disk.raw")
 	const size = 64 << 20
-	if err := createDisk(path, size); err != nil {
+	if err := createDisk(path, size, platforms["amd64"]); err != nil {
 		t.Fatal(err)
 	}
 	image, err := file.OpenFromPath(path, true)
@@ -31,14 +31,14 @@ func TestCreateDisk(t *testing.T) {
 	if !p.Bootable || p.Type != mbr.Linux || p.GetStart() != partitionStart || p.GetSize() != size-partitionStart {
 		t.Errorf("partition %+v", p)
 	}
-	if err := createDisk(path, size); err == nil {
+	if err := createDisk(path, size, platforms["amd64"]); err == nil {
 		t.Error("an existing file was overwritten")
 	}
 }
 
 func TestInstallGRUBKeepsThePartitionTable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "disk.raw")
-	if err := createDisk(path, 4<<20); err != nil {
+	if err := createDisk(path, 4<<20, platforms["amd64"]); err != nil {
 		t.Fatal(err)
 	}
 	before, err := os.ReadFile(path)
@@ -96,7 +96,7 @@ func (w failingWriter) WriteAt([]byte, int64) (int, error) {
 
 func TestProgramArguments(t *testing.T) {
 	lines := func(args []string) string { return strings.Join(args, "\n") + "\n" }
-	golden(t, "mke2fs.golden", lines(fileSystemArgs("/w/disk.raw", "/w/root", rootLabel, 8<<30)))
+	golden(t, "mke2fs.golden", lines(fileSystemArgs("/w/disk.raw", "/w/root", rootLabel, platforms["amd64"].rootExtent(8<<30))))
 	golden(t, "grub-mkimage.golden", lines(grubImageArgs("/w/grub.cfg", "/w/core.img")))
 	b := bootstrap{Arch: "amd64", Variant: "essential", Packages: []string{"systemd", "crun"},
 		Sources:    []string{"deb http://mirror.example/debian trixie main"},
@@ -106,7 +106,7 @@ func TestProgramArguments(t *testing.T) {
 	}
 	golden(t, "mmdebstrap.golden", lines(b.args()))
 	b.Root = true
-	if !strings.Contains(lines(b.args()), "\n--mode=root\n") {
+	if !strings.HasPrefix(lines(b.args()), "--mode=root\n") {
 		t.Error("root does not need a namespace")
 	}
 }

@@ -14,11 +14,10 @@ import (
 )
 
 // initrdModules are the kernel modules that every boot loads, from the initial RAM disk, each after those it needs; the
-// paths are relative to the kernel's module directory. virtio and virtio_pci are built in. Only the first seven are needed
+// paths are relative to the kernel's module directory. virtio and virtio_pci are built in. Only the first six are needed
 // to reach the root; but loading one from there costs a tenth of what modprobe makes of it, and what the host captures
 // must have those for its mounts and for the power button.
 var initrdModules = []string{
-	"arch/x86/crypto/crc32c-intel",
 	"crypto/crc32c_generic",
 	"fs/jbd2/jbd2",
 	"fs/mbcache",
@@ -33,7 +32,6 @@ var initrdModules = []string{
 	"net/9p/9pnet",
 	"net/9p/9pnet_virtio",
 	"fs/9p/9p",
-	"drivers/acpi/button",
 	"drivers/input/evdev",
 }
 
@@ -44,14 +42,16 @@ var diskModules = []string{
 	"drivers/net/tun", "drivers/net/veth",
 }
 
-// keptModules are the modules that the VM's root keeps on its way to us.
-func keptModules() []string { return append(slices.Clone(diskModules), initrdModules...) }
-
 // kernelParts is what passes by in the VM's root and is needed to boot it.
 type kernelParts struct {
-	image   []byte            // bzImage
-	modules map[string][]byte // by path as in initrdModules, uncompressed
+	wanted  []string          // modules of the initial RAM disk
+	image   []byte            // bzImage on amd64, on arm64 a program for UEFI
+	loader  []byte            // systemd's boot loader for UEFI, where its package is installed
+	modules map[string][]byte // by path as in wanted, uncompressed
 }
+
+// loaderDir is where the package systemd-boot-efi has the boot loader, and what else it has.
+const loaderDir = "/usr/lib/systemd/boot/efi/"
 
 // keep is the filter for the kernel's files: it notes what the initrd needs and leaves out what nobody needs.
 func (k *kernelParts) keep(h *tar.Header, data io.Reader) (bool, error) {
@@ -61,10 +61,16 @@ func (k *kernelParts) keep(h *tar.Header, data io.Reader) (bool, error) {
 		image, err := io.ReadAll(data)
 		k.image = image
 		return false, err
+	case strings.HasPrefix(p, loaderDir+"systemd-boot"):
+		loader, err := io.ReadAll(data)
+		k.loader = loader
+		return false, err
+	case strings.HasPrefix(p, loaderDir):
+		return false, nil
 	case strings.HasPrefix(p, "/boot/"), p == "/vmlinuz", p == "/vmlinuz.old", p == "/initrd.img", p == "/initrd.img.old":
 		return false, nil
 	}
-	if module, ok := moduleName(p); ok && slices.Contains(initrdModules, module) {
+	if module, ok := moduleName(p); ok && slices.Contains(k.wanted, module) {
 		return false, k.take(module, p, data) // loaded from there; nobody needs it again
 	}
 	return true, nil
@@ -99,15 +105,15 @@ func (k *kernelParts) take(module, p string, data io.Reader) error {
 	return nil
 }
 
-// initrd makes the initial RAM disk: bootinit, the label of the root that it looks for, and the modules in the order of
-// initrdModules.
+// initrd makes the initial RAM disk: bootinit, the label of the root that it looks for, and the modules in the order in
+// which they are wanted.
 func (k *kernelParts) initrd(bootinit []byte) ([]byte, error) {
 	files := []cpioFile{
 		{Name: "init", Mode: 0o755, Data: bootinit},
 		{Name: "root.label", Mode: 0o644, Data: []byte(rootLabel)},
 	}
 	var order strings.Builder
-	for _, module := range initrdModules {
+	for _, module := range k.wanted {
 		data, ok := k.modules[module]
 		if !ok {
 			return nil, fmt.Errorf("kernel: module %s is missing", module)

@@ -9,28 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
-// requiredPrograms are the programs of the host that a build runs, with the Debian package of each.
+// requiredPrograms are the programs of the host that every build runs, with the Debian package of each.
 var requiredPrograms = map[string]string{
 	"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "e2fsck": "e2fsprogs", "tar": "tar",
-	"grub-mkimage": "grub-common", "unshare": "util-linux", "apt-get": "apt", "apt-config": "apt",
-}
-
-// missingPrograms names everything that has to be installed, at once.
-func missingPrograms() error {
-	var errs []error
-	for program, pkg := range requiredPrograms {
-		if _, err := lookProgram(program); err != nil {
-			errs = append(errs, fmt.Errorf("%s is missing: install the package %s", program, pkg))
-		}
-	}
-	if _, err := os.Stat(grubBootImage); err != nil {
-		errs = append(errs, fmt.Errorf("%s is missing: install the package grub-pc-bin", grubBootImage))
-	}
-	return errors.Join(errs...)
+	"unshare": "util-linux", "apt-get": "apt", "apt-config": "apt",
 }
 
 // isRoot reports whether the caller may do without a user namespace.
@@ -62,11 +50,12 @@ func (b *builder) makeRoot(ctx context.Context) error {
 		return err
 	}
 	group, ctx := newGroup(ctx)
+	log := b.stepLogs("packages")
 	vm := group.output(ctx, b.bootstrapCommand(ctx, bootstrap{
-		Arch: b.Arch, Variant: "essential", Packages: vmPackages, Sources: sources, AptOptions: options, Root: isRoot(),
-		KeepModules: keptModules(),
-	}), b.log)
-	stack, closer, err := b.container(ctx, group, sources, options)
+		Arch: b.Arch, Variant: "essential", Packages: b.packages(), Sources: sources, AptOptions: options, Root: isRoot(),
+		Exclude: slowToInstall(b.Arch), KeepModules: slices.Concat(diskModules, b.modules()),
+	}), log("machine"))
+	stack, closer, err := b.container(ctx, group, sources, options, log("container"))
 	if err != nil {
 		group.cancel(err)
 		return errors.Join(err, group.wait())
@@ -81,6 +70,26 @@ func (b *builder) makeRoot(ctx context.Context) error {
 	return group.wait()
 }
 
+// stepLogs makes logs for programs that run at the same time in a stage. Their steps are told one at a time.
+func (b *builder) stepLogs(stage string) func(of string) io.Writer {
+	var telling sync.Mutex
+	return func(of string) io.Writer {
+		return &stepLog{log: b.log, tell: func(step string) {
+			telling.Lock()
+			defer telling.Unlock()
+			b.Progress(Stage{Name: stage, Detail: of + ": " + step})
+		}}
+	}
+}
+
+// packages are what the VM itself consists of.
+func (b *builder) packages() []string {
+	return slices.Concat(vmPackages, b.platform.packages, engines[b.Engine].packages)
+}
+
+// modules are the kernel modules of the initial RAM disk, each after those it needs.
+func (b *builder) modules() []string { return slices.Concat(b.platform.modules, initrdModules) }
+
 func (b *builder) bootstrapCommand(ctx context.Context, s bootstrap) *exec.Cmd {
 	cmd := command(ctx, "mmdebstrap", s.args()...)
 	cmd.Env = append(cmd.Env, bootstrapEnv...)
@@ -88,11 +97,11 @@ func (b *builder) bootstrapCommand(ctx context.Context, s bootstrap) *exec.Cmd {
 }
 
 // container opens what the container is made of.
-func (b *builder) container(ctx context.Context, group *group, sources, options []string) (*container, io.Closer, error) {
+func (b *builder) container(ctx context.Context, group *group, sources, options []string, log io.Writer) (*container, io.Closer, error) {
 	if b.Container != "" {
-		return archiveContainer(b.Container, b.Arch, b.work)
+		return engines[b.Engine].open(b.Container, b.Arch, b.work)
 	}
-	root := group.output(ctx, b.bootstrapCommand(ctx, referenceBootstrap(b.Arch, isRoot(), sources, options)), b.log)
+	root := group.output(ctx, b.bootstrapCommand(ctx, referenceBootstrap(b.Arch, isRoot(), sources, options)), log)
 	stack, err := referenceContainer(b.Arch, root, b.stackguest)
 	return stack, io.NopCloser(nil), err
 }
@@ -101,7 +110,7 @@ func (b *builder) container(ctx context.Context, group *group, sources, options 
 func (b *builder) assemble(out io.Writer, vm io.Reader, stack *container) error {
 	tw := tar.NewWriter(out)
 	root := newRootWriter(tw, "")
-	var kernel kernelParts
+	kernel := kernelParts{wanted: b.modules()}
 	var status strings.Builder
 	err := root.copyFrom(vm, func(h *tar.Header, data io.Reader) (bool, error) {
 		if h.Name == "./var/lib/dpkg/status" {
@@ -112,7 +121,7 @@ func (b *builder) assemble(out io.Writer, vm io.Reader, stack *container) error 
 	if err != nil {
 		return fmt.Errorf("root of the VM: %w", err)
 	}
-	b.removable = removablePackages(status.String(), vmPackages)
+	b.removable = removablePackages(status.String(), b.packages())
 	entries, err := vmEntries(b.stackguest)
 	if err != nil {
 		return err
@@ -121,8 +130,11 @@ func (b *builder) assemble(out io.Writer, vm io.Reader, stack *container) error 
 	if err != nil {
 		return err
 	}
-	entries = append(entries, entry{Path: "/boot/vmlinuz", Mode: 0o644, Data: kernel.image},
-		entry{Path: "/boot/initrd.img", Mode: 0o644, Data: initrd})
+	b.boot = bootFiles{kernel: kernel.image, initrd: initrd, loader: kernel.loader}
+	if !b.platform.uefi {
+		entries = append(entries, entry{Path: "/boot/vmlinuz", Mode: 0o644, Data: kernel.image},
+			entry{Path: "/boot/initrd.img", Mode: 0o644, Data: initrd})
+	}
 	if err := root.add(entries...); err != nil {
 		return err
 	}

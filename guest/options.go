@@ -13,10 +13,11 @@ import (
 
 // Options say what image to build.
 type Options struct {
-	Arch      string       // amd64, the only one that can be built so far; empty means that
+	Arch      string       // amd64 or arm64; empty means this machine's
 	Output    string       // path of the image
 	SizeGiB   int          // virtual size of the disk in GiB; 0 means DefaultSizeGiB
 	Container string       // docker save or OCI archive, or OCI directory; empty means the reference stack
+	Engine    string       // crun or docker: what runs Container; empty means DefaultEngine
 	Profile   string       // of the container's services; empty means the product's, at the product's ports
 	Mirror    string       // Debian mirror's URL; empty means what this machine's apt uses
 	Qemu      *qemu.Binary // runs the first boot
@@ -51,11 +52,16 @@ type Result struct {
 func (o Options) complete() (Options, error) {
 	var errs []error
 	if o.Arch == "" {
-		o.Arch = "amd64"
+		o.Arch = runtime.GOARCH
 	}
-	if o.Arch != "amd64" || runtime.GOARCH != "amd64" || runtime.GOOS != "linux" {
-		errs = append(errs, fmt.Errorf("an image of %s cannot be built on %s/%s: only amd64 on linux/amd64 can; pull a published image instead",
-			o.Arch, runtime.GOOS, runtime.GOARCH))
+	if _, err := platformOf(o.Arch, runtime.GOOS, runtime.GOARCH); err != nil {
+		errs = append(errs, err)
+	}
+	if o.Engine == "" {
+		o.Engine = DefaultEngine
+	}
+	if err := checkEngine(o.Engine, o.Container); err != nil {
+		errs = append(errs, err)
 	}
 	if o.SizeGiB == 0 {
 		o.SizeGiB = DefaultSizeGiB

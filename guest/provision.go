@@ -22,6 +22,8 @@ const (
 	offLimit = time.Minute
 	// The first boot's machine is the one that users get by default.
 	bootRAMMiB, mostBootCPUs = 4096, 4
+	// foreignFactor is how much longer a guest of another architecture may take for everything.
+	foreignFactor = 3
 	// shownLines is how many of the last lines of the console an error shows.
 	shownLines = 30
 )
@@ -29,6 +31,14 @@ const (
 // stallLimit is how long the guest may be silent between two markers. The longest wait, for the database to be made, is
 // 20 s under TCG, a quarter of that natively, and a few times that on a loaded host.
 var stallLimit = 4 * time.Minute
+
+// patience is a limit, as it is for the architecture of the guest.
+func (b *builder) patience(limit time.Duration) time.Duration {
+	if b.Arch != runtime.GOARCH {
+		limit *= foreignFactor
+	}
+	return limit
+}
 
 // errStalled is a machine that was silent for longer.
 var errStalled = errors.New("no progress")
@@ -48,8 +58,9 @@ func (b *builder) provision(ctx context.Context, disk string) error {
 		return err
 	}
 	overlay := filepath.Join(b.work, "overlay.qcow2")
-	argv, err := qemu.Default(qemu.Arch(b.Arch), bootRAMMiB, min(mostBootCPUs, runtime.NumCPU())).Argv(qemu.Wiring{
-		Name: "stack-emulator-build", Disk: overlay, NoFlush: true,
+	layout := qemu.Default(qemu.Arch(b.Arch), bootRAMMiB, min(mostBootCPUs, runtime.NumCPU())).Under(b.Accel)
+	argv, err := layout.Argv(qemu.Wiring{
+		Name: "stack-emulator-build", Disk: overlay, NoFlush: true, Firmware: b.firmware,
 		Seed: disks.Seed, Bundle: disks.Bundle, Config: disks.Config,
 		Accel: b.Accel, VMGenID: "auto", Sandbox: true,
 	})
@@ -96,17 +107,18 @@ func (b *builder) firstBoot(ctx context.Context, argv []string) (err error) {
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, machine.Kill) // ends the console, and so all that follows
 	defer stop()
-	watchdog := time.AfterFunc(stallLimit, func() { cancel(fmt.Errorf("%w for %v", errStalled, stallLimit)) })
+	limit := b.patience(stallLimit)
+	watchdog := time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w for %v", errStalled, limit)) })
 	defer watchdog.Stop()
 
 	last := &tail{limit: 16 << 10}
 	outcome := errNoMarker
 	rerr := readSerial(console, io.MultiWriter(serial, last), func(e serialEvent) {
-		watchdog.Reset(stallLimit)
+		watchdog.Reset(limit)
 		switch {
 		case e.Done:
 			outcome = nil
-			watchdog.Reset(offLimit)
+			watchdog.Reset(b.patience(offLimit))
 		case e.Failed != "":
 			outcome = &guestError{e.Failed}
 		default:

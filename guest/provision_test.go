@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -71,8 +72,10 @@ func TestFirstBootIsStopped(t *testing.T) {
 func TestFirstBootStandsStill(t *testing.T) {
 	defer func(limit time.Duration) { stallLimit = limit }(stallLimit)
 	stallLimit = 50 * time.Millisecond
-	err := testBuilder(t, nil).firstBoot(t.Context(), []string{"-c", "echo rcu stall; exec sleep 60"})
-	if !errors.Is(err, errStalled) || !strings.Contains(err.Error(), "rcu stall") {
+	b := testBuilder(t, nil)
+	b.Arch = map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
+	err := b.firstBoot(t.Context(), []string{"-c", "echo rcu stall; exec sleep 60"})
+	if !errors.Is(err, errStalled) || !strings.Contains(err.Error(), "for 150ms") || !strings.Contains(err.Error(), "rcu stall") {
 		t.Errorf("%v", err)
 	}
 }

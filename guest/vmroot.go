@@ -40,6 +40,8 @@ var dropped = []string{
 	"/etc/systemd/system/sysinit.target.wants/",
 	"/etc/systemd/system/timers.target.wants/",
 	"/var/cache/", "/var/log/", "/var/lib/apt/", "/usr/share/perl5/", "/usr/share/pixmaps/",
+	// Of docker's packages: containerd's command line and its load test, the shim of another age, the proxy of a bridge.
+	"/usr/bin/ctr", "/usr/bin/containerd-stress", "/usr/bin/containerd-shim-runc-v1", "/usr/sbin/docker-proxy",
 }
 
 // started are the units of Debian's packages that do run, by the target that wants them.

@@ -6,8 +6,8 @@ import (
 	"github.com/stackemu/stackemu/internal/download/image"
 )
 
-// This file is the conversation about images that are fetched: whoever wants one asks the fleet or the downloader, which has
-// each image fetched once however many ask, and tells all of them how it goes.
+// This file is the conversation about images that are fetched: the command line asks the fleet for one, an emulator without an
+// image asks the downloader, which has each image fetched once however many ask, and tells all of them how it goes.
 
 // Downloader is accepted by the downloader.
 type Downloader interface {
@@ -21,14 +21,15 @@ type Transfer interface {
 	toTransfer()
 }
 
-// PullImage asks for an image. From the command line to the fleet, and on to the downloader; [PullProgress] tells how it goes,
-// and [ImagePulled] or [PullFailed] is the answer.
+// PullImage asks for an image. From the command line to the fleet, and on to the downloader; or from an emulator to that.
+// [PullProgress] tells how it goes, and [ImagePulled] or [PullFailed] is the answer.
 type PullImage struct {
 	Request image.Request `json:"request"`
 }
 
-// StopPulls asks the downloader to give up what it fetches; what has arrived is kept for the next pull. From the fleet. Each
-// pull ends with a [PullFailed].
+// StopPulls tells the downloader that its sender does not want any more what it has asked for, and is answered with a
+// [PullFailed] for each: at once where others want the image still, and else when the transfer has ended, with what has arrived
+// on the disk for the next one. From the fleet, or from an emulator.
 type StopPulls struct{}
 
 // StopTransfer asks a transfer for the same. From the downloader.
@@ -71,15 +72,18 @@ func (*StopTransfer) toTransfer() {}
 
 func (*PullProgress) message()      {}
 func (*PullProgress) toDownloader() {}
+func (*PullProgress) toEmulator()   {}
 func (*PullProgress) toFleet()      {}
 func (*PullProgress) toObserver()   {}
 
 func (*ImagePulled) message()      {}
 func (*ImagePulled) toDownloader() {}
+func (*ImagePulled) toEmulator()   {}
 func (*ImagePulled) toFleet()      {}
 func (*ImagePulled) toObserver()   {}
 
 func (*PullFailed) message()      {}
 func (*PullFailed) toDownloader() {}
+func (*PullFailed) toEmulator()   {}
 func (*PullFailed) toFleet()      {}
 func (*PullFailed) toObserver()   {}

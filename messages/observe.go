@@ -40,6 +40,18 @@ type DiskFull struct {
 	Full     bool   `json:"full"`
 }
 
+// InstanceProgress tells how far a long step of an instance's start is: about once a second. From an emulator to the fleet and on
+// to its observers.
+type InstanceProgress struct {
+	Instance string        `json:"instance"`
+	Doing    string        `json:"doing"`           // in a few words: "downloading"
+	Done     int64         `json:"done,omitempty"`  // bytes
+	Total    int64         `json:"total,omitempty"` // bytes; 0 when it is not known
+	Rate     float64       `json:"-"`               // bytes per second
+	Left     time.Duration `json:"-"`               // 0 when it is not known
+	Note     string        `json:"note,omitempty"`  // what it waits for
+}
+
 // AllHealthy says that every service has answered as it should. From a prober to its emulator.
 type AllHealthy struct{}
 
@@ -63,6 +75,10 @@ func (*ServiceChanged) toObserver() {}
 func (*DiskFull) message()    {}
 func (*DiskFull) toFleet()    {}
 func (*DiskFull) toObserver() {}
+
+func (*InstanceProgress) message()    {}
+func (*InstanceProgress) toFleet()    {}
+func (*InstanceProgress) toObserver() {}
 
 func (*AllHealthy) message()    {}
 func (*AllHealthy) toEmulator() {}

@@ -33,6 +33,13 @@ type CaptureAwaited struct {
 	Key string `json:"key"`
 }
 
+// SnapshotUnpacking tells how far the snapshot is restored from its packed form, where that takes long: about once a second. The
+// answer to [WantSnapshot] follows. From the store to an emulator.
+type SnapshotUnpacking struct {
+	Done  int64 `json:"done"`  // bytes
+	Total int64 `json:"total"` // bytes
+}
+
 // SnapshotDenied says why there is neither a snapshot nor a capture. From the store to an emulator.
 type SnapshotDenied struct {
 	Cause Cause `json:"cause"`
@@ -84,6 +91,9 @@ func (*CaptureGranted) toEmulator() {}
 
 func (*CaptureAwaited) message()    {}
 func (*CaptureAwaited) toEmulator() {}
+
+func (*SnapshotUnpacking) message()    {}
+func (*SnapshotUnpacking) toEmulator() {}
 
 func (*SnapshotDenied) message()    {}
 func (*SnapshotDenied) toEmulator() {}

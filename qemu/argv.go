@@ -61,11 +61,8 @@ func (a *args) board(l Layout, w Wiring) {
 	machine.flag("dump-guest-core=off") // the guest's memory has secrets, and its size
 	a.opt("-machine", machine.flag("memory-backend=ram0"))
 	a.add("-accel", w.Accel.option())
-	if w.FirmwareCode != "" {
-		a.opt("-drive", opt("if=pflash,unit=0,format=raw,readonly=on").path("file", w.FirmwareCode))
-	}
-	if w.FirmwareVars != "" {
-		a.opt("-drive", opt("if=pflash,unit=1,format=raw").path("file", w.FirmwareVars))
+	if l.Arch == ARM64 {
+		a.opt("-drive", opt("if=pflash,unit=0,format=raw,readonly=on").path("file", w.Firmware))
 	}
 	a.add("-cpu", l.CPU)
 	a.add("-smp", strconv.Itoa(l.CPUs))

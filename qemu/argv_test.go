@@ -23,7 +23,7 @@ func wiring(l qemu.Layout) qemu.Wiring {
 		Serial: "/run/vm/serial.log", Accel: qemu.TCG, VMGenID: "auto", Sandbox: true,
 	}
 	if l.Arch == qemu.ARM64 {
-		w.FirmwareCode, w.FirmwareVars = "/share/AAVMF_CODE.fd", "/run/vm/efi-vars.fd"
+		w.Firmware = "/share/AAVMF_CODE.fd"
 	}
 	return w
 }
@@ -35,6 +35,7 @@ func TestArgvGolden(t *testing.T) {
 	}{
 		"amd64":          {layout: qemu.Default(qemu.AMD64, 4096, 4)},
 		"arm64":          {layout: qemu.Default(qemu.ARM64, 4096, 4)},
+		"arm64-tcg":      {layout: qemu.Default(qemu.ARM64, 4096, 4).Under(qemu.TCG)},
 		"amd64-original": {layout: qemu.OriginalLayout(qemu.AMD64, 4096, 4)},
 		"arm64-original": {layout: qemu.OriginalLayout(qemu.ARM64, 4096, 4)},
 		"build": {qemu.Default(qemu.AMD64, 2048, 2), func(_ *qemu.Layout, w *qemu.Wiring) {

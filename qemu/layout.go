@@ -46,6 +46,16 @@ func OriginalLayout(arch Arch, ramMiB, cpus int) Layout {
 	return Layout{Arch: arch, Machine: machine, CPU: "max", CPUs: cpus, RAMMiB: ramMiB, Original: true}
 }
 
+// Under returns the layout with the CPU model that guests run on under an accelerator. A native one has the host's CPU and
+// nothing else. Translated arm64 is an ordinary core of 2018: on "max", with every extension that QEMU can emulate, a boot
+// takes twice as long, and Node's compiler has been seen to make code that crashes (docs/decisions/0019).
+func (l Layout) Under(accel Accel) Layout {
+	if l.Arch == ARM64 && accel == TCG {
+		l.CPU = "cortex-a76"
+	}
+	return l
+}
+
 // Validate says everything that is wrong with a layout.
 func (l Layout) Validate() error {
 	_, archErr := l.Arch.traits()

@@ -149,7 +149,7 @@ func (p prober) command(firmware string, accel Accel) ([]byte, []string) {
 	}
 	a.opt("-machine", machine)
 	a.add("-accel", accel.option())
-	a.add("-cpu", p.layout.CPU)
+	a.add("-cpu", p.layout.Under(accel).CPU)
 	a.add("-smp", strconv.Itoa(p.layout.CPUs))
 	a.add("-m", strconv.Itoa(probeRAMMiB)+"M")
 	a.add("-bios", firmware)

@@ -19,9 +19,9 @@ type Wiring struct {
 	// but not that of the host: for builds and captures, which start over.
 	NoFlush bool
 
-	// FirmwareCode and FirmwareVars are the UEFI flash images of an arm64 machine; see [FindFirmware]. The code is
-	// read-only. The variables are the instance's own copy, or "": then they are forgotten at the end.
-	FirmwareCode, FirmwareVars string
+	// Firmware is the UEFI code of an arm64 machine, which is only read; see [Binary.FindFirmware]. Its variables are in flash
+	// without a file: a snapshot has them, and a boot from the disk begins without any.
+	Firmware string
 
 	Forwards []Forward
 	Mounts   []HostMount // directories that can be plugged in later
@@ -63,7 +63,7 @@ func (w Wiring) validate(l Layout) error {
 		missing("placeholder for the disks that are left out", w.Placeholder)
 	}
 	if l.Arch == ARM64 {
-		missing("firmware", w.FirmwareCode)
+		missing("firmware", w.Firmware)
 	}
 	if l.hasVMGenID() {
 		missing("VM generation id", w.VMGenID)

@@ -5,6 +5,8 @@
 #   scripts/setup.sh --build   only what compiling and unit tests need
 #   scripts/setup.sh --test    also what only `make test` needs (a browser)
 #   scripts/setup.sh --check   change nothing; exit 1 and list what is missing
+#   --arch amd64|arm64         with any of them: for guests of that architecture, too, beside this machine's own. To build an
+#                              image of arm64 elsewhere, the kernel is made to run its programs (qemu-user, binfmt_misc)
 #
 # It may be run as often as you like: when nothing is missing it does nothing, and needs no root. Otherwise it
 # uses the machine's own package manager and the package sources that it is set up with, as root or through sudo.
@@ -14,15 +16,20 @@ set -euo pipefail
 readonly min_qemu=9    # major version: the first with all migration features that we use
 readonly min_go_minor=21 # Go 1.21 fetches the toolchain that go.mod names by itself; older ones cannot
 
-level=up check_only=false given=$*
-for arg in "$@"; do
-  case $arg in
+level=up check_only=false guest='' given=$*
+while (($# > 0)); do
+  case $1 in
     --build) level=build ;;
     --test) level='test' ;;
     --check) check_only=true ;;
+    --arch)
+      guest=${2:-}
+      [[ $guest == amd64 || $guest == arm64 ]] || { echo "setup: --arch '$guest' (allowed: amd64, arm64)" >&2; exit 2; }
+      shift ;;
     -h | --help) sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
-    *) echo "setup: unknown argument '$arg' (allowed: --build, --test, --check)" >&2; exit 2 ;;
+    *) echo "setup: unknown argument '$1' (allowed: --build, --test, --check, --arch)" >&2; exit 2 ;;
   esac
+  shift
 done
 
 # Daemons and file system tools live in sbin, which an ordinary user's PATH may lack; Go's own installer uses the last.
@@ -50,6 +57,20 @@ qemu_is_new() {
   [[ -n $version ]] && ((version >= min_qemu))
 }
 
+# qemu_of ARCH: the program that runs guests of it.
+qemu_of() {
+  case $1 in
+    amd64) echo qemu-system-x86_64 ;;
+    arm64) echo qemu-system-aarch64 ;;
+  esac
+}
+
+# qemus_are_new: whether every kind of guest has its QEMU.
+qemus_are_new() {
+  local arch
+  for arch in "${guests[@]}"; do qemu_is_new "$(qemu_of "$arch")" || return 1; done
+}
+
 go_is_new() {
   has go || return 1
   local version
@@ -73,7 +94,7 @@ browser_is_there() {
 setup_macos() {
   local missing=()
   go_is_new || missing+=(go)
-  [[ $level == build ]] || qemu_is_new "$1" || missing+=(qemu)
+  [[ $level == build ]] || qemus_are_new || missing+=(qemu)
   if ((${#missing[@]} > 0)); then
     $check_only && die "missing: ${missing[*]}"
     has brew || die "missing: ${missing[*]}; install Homebrew, or these by hand, and run this again"
@@ -87,25 +108,29 @@ setup_macos() {
 
 # --------------------------------------------------------------------------------------------- Debian and Ubuntu
 
-# missing_packages ARCH QEMU: one name a line. Commands and files are looked at, not the package database: it is
+# missing_packages: one name a line. Commands and files are looked at, not the package database: it is
 # faster, and what was installed in another way counts too.
 missing_packages() {
-  local arch=$1 qemu=$2 probe
+  local arch probe
   local need="make:make git:git ca-certificates:/etc/ssl/certs/ca-certificates.crt gcc:gcc libc6-dev:/usr/include/stdlib.h"
   go_is_new || echo golang-go
   if [[ $level != build ]]; then
     need="$need mmdebstrap:mmdebstrap debian-archive-keyring:/usr/share/keyrings/debian-archive-keyring.gpg"
-    need="$need e2fsprogs:mke2fs grub-common:grub-mkimage uidmap:newuidmap"
+    need="$need e2fsprogs:mke2fs uidmap:newuidmap"
     qemu_is_new qemu-img || echo qemu-utils
-    case $arch in
-      amd64)
-        qemu_is_new "$qemu" || echo qemu-system-x86
-        need="$need grub-pc-bin:/usr/lib/grub/i386-pc/boot.img" ;;
-      arm64)
-        qemu_is_new "$qemu" || echo qemu-system-arm
-        need="$need qemu-efi-aarch64:/usr/share/AAVMF/AAVMF_CODE.fd grub-efi-arm64-bin:/usr/lib/grub/arm64-efi/kernel.img" ;;
-    esac
+    for arch in "${guests[@]}"; do
+      case $arch in
+        amd64)
+          qemu_is_new "$(qemu_of amd64)" || echo qemu-system-x86
+          [[ $host != amd64 ]] || need="$need grub-common:grub-mkimage grub-pc-bin:/usr/lib/grub/i386-pc/boot.img" ;;
+        arm64)
+          qemu_is_new "$(qemu_of arm64)" || echo qemu-system-arm
+          need="$need qemu-efi-aarch64:/usr/share/AAVMF/AAVMF_CODE.fd"
+          [[ $host == arm64 ]] || arm64_programs_run || need="$need arch-test:arch-test qemu-user-static:qemu-aarch64-static" ;;
+      esac
+    done
   fi
+  [[ $level != test ]] || need="$need nodejs:node" # for the tests of the stack's JavaScript
   for probe in $need; do
     if [[ ${probe#*:} == /* ]]; then
       [[ -e ${probe#*:} ]] || echo "${probe%%:*}"
@@ -186,7 +211,7 @@ too_old() {
   local version
   version=$(candidate "$1")
   case $1 in
-    qemu-system-* | qemu-utils) ((${version%%.*} < min_qemu)) ;;
+    qemu-system-* | qemu-utils | qemu-user-static) ((${version%%.*} < min_qemu)) ;;
     golang-go) dpkg --compare-versions "$version" lt "1.$min_go_minor" ;;
     *) false ;;
   esac
@@ -222,14 +247,37 @@ install_packages() {
 }
 
 setup_debian() {
-  local arch=$1 qemu=$2 missing
-  mapfile -t missing < <(missing_packages "$arch" "$qemu")
+  local missing
+  mapfile -t missing < <(missing_packages)
   if ((${#missing[@]} > 0)); then
     $check_only && die "missing packages: ${missing[*]}"
     say "missing: ${missing[*]}"
     install_packages "${missing[@]}"
   fi
-  if [[ $level != build ]]; then give_subids; fi
+  if [[ $level != build ]]; then
+    give_subids
+    [[ $host == arm64 || " ${guests[*]} " != *" arm64 "* ]] || run_arm64_programs
+  fi
+}
+
+arm64_programs_run() { arch-test arm64 >/dev/null 2>&1; }
+
+# run_arm64_programs has the kernel start them by qemu-user, as the package has done unless this is a container without
+# systemd. There the kernel is shared: what is registered lasts until it reboots.
+run_arm64_programs() {
+  local binfmt=/proc/sys/fs/binfmt_misc
+  ! arm64_programs_run || return 0
+  $check_only && die "programs of arm64 do not run here: binfmt_misc does not know them"
+  say "making the kernel run programs of arm64 by qemu-user (binfmt_misc)"
+  if [[ -d /run/systemd/system ]]; then
+    as_root systemctl restart systemd-binfmt
+  else
+    [[ -e $binfmt/register ]] || as_root mount -t binfmt_misc binfmt_misc "$binfmt" ||
+      die "$binfmt cannot be mounted: in a container that takes --privileged"
+    [[ ! -e $binfmt/qemu-aarch64 ]] || echo -1 | as_root tee "$binfmt/qemu-aarch64" >/dev/null # its program is gone
+    as_root tee "$binfmt/register" </usr/lib/binfmt.d/qemu-aarch64.conf >/dev/null
+  fi
+  arm64_programs_run || die "programs of arm64 still do not run here: see $binfmt/qemu-aarch64"
 }
 
 # Rootless mmdebstrap maps the user to a range of ids: Debian gives one to each new user, but not to older ones.
@@ -249,21 +297,23 @@ give_subids() {
 # ----------------------------------------------------------------------------------------------------------- main
 
 case $(uname -m) in
-  x86_64 | amd64) arch=amd64 qemu=qemu-system-x86_64 ;;
-  aarch64 | arm64) arch=arm64 qemu=qemu-system-aarch64 ;;
+  x86_64 | amd64) host=amd64 ;;
+  aarch64 | arm64) host=arm64 ;;
   *) die "this is a $(uname -m) machine: stackemu runs on amd64 and arm64" ;;
 esac
+guests=("$host")
+if [[ -n $guest && $guest != "$host" ]]; then guests+=("$guest"); fi
 
 if [[ $(uname -s) == Darwin ]]; then
-  setup_macos "$qemu"
+  setup_macos
 elif has apt-get; then
-  setup_debian "$arch" "$qemu"
-elif go_is_new && { [[ $level == build ]] || qemu_is_new "$qemu"; }; then
+  setup_debian
+elif go_is_new && { [[ $level == build ]] || qemus_are_new; }; then
   [[ $level == build ]] || say "no apt-get here: running works; to build an image, install mmdebstrap yourself"
 else
   die "no apt-get here: install QEMU >= $min_qemu, Go >= 1.$min_go_minor and, to build an image, mmdebstrap yourself"
 fi
 
 # What counts is not what the package manager says, but the tools.
-[[ $level == build ]] || qemu_is_new "$qemu" || die "$qemu is still missing or older than $min_qemu"
+[[ $level == build ]] || qemus_are_new || die "QEMU for ${guests[*]} is still missing or older than $min_qemu"
 go_is_new || die "go is still missing or older than 1.$min_go_minor"

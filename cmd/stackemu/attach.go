@@ -61,7 +61,7 @@ func attach(c *cli.Context) error {
 // followers shows events in the one way or the other.
 func followers(asJSON bool, name, serial string) (show func(status.Event) error, done func()) {
 	if asJSON {
-		return func(e status.Event) error { return json.NewEncoder(os.Stdout).Encode(e) }, func() {}
+		return func(e status.Event) error { return json.NewEncoder(view.JSON(os.Stdout)).Encode(e) }, func() {}
 	}
 	terminal, noColor := view.Detect(os.Stdout, os.LookupEnv)
 	screen := view.New(os.Stdout, terminal, noColor)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -92,6 +93,7 @@ func (e *emulator) stopped(name string) {
 }
 
 func TestBackground(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.Agent = &qemutest.Agent{Execs: map[string]qemutest.Exec{"cat": {Echo: true}, "/bin/sh": {Echo: true}, "fail": {ExitCode: 7, Stdout: "out\n", Stderr: "err\n"}}}
 	e := newBackground(t, s)
@@ -241,6 +243,7 @@ func (e *emulator) runWith(input string, want int, args ...string) *clitest.Comm
 }
 
 func TestTenStartsAtOnce(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1")
 	var starts []*clitest.Command
@@ -265,6 +268,7 @@ func TestTenStartsAtOnce(t *testing.T) {
 
 // Whatever keeps an instance from starting is told by the one who has asked for it, although it happened in another process.
 func TestStartFails(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, qemutest.Script{Accels: healthy.Accels, Refuse: "unsupported machine type 'pc-q35-9.0'"})
 	c := e.run(exitFailed, "start")
 	e.complains(c, "^stackemu: default: .*unsupported machine type")
@@ -288,7 +292,7 @@ func TestStartFails(t *testing.T) {
 }
 
 func TestStartOfAnInstanceThatIsStartedOrStopped(t *testing.T) {
-	t.Parallel() // it waits most of its time
+	t.Parallel()
 	s := healthy
 	s.HTTP = &qemutest.HTTP{After: 2 * time.Second}
 	s.Agent = &qemutest.Agent{ShutdownTakes: time.Second}
@@ -336,6 +340,7 @@ func (e *emulator) follow(name string) *clitest.Command {
 
 // A killed supervisor leaves its VM. Every command understands, and the next start takes it over.
 func TestSupervisorIsKilled(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.run(0, "start")
 	st := e.status(0, "default")
@@ -369,6 +374,7 @@ func TestSupervisorIsKilled(t *testing.T) {
 
 // A supervisor that is killed in the middle of a start is replaced by who waits for the start.
 func TestSupervisorIsKilledDuringAStart(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.HTTP = &qemutest.HTTP{After: 1500 * time.Millisecond}
 	e := newBackground(t, s)
@@ -391,6 +397,7 @@ func TestSupervisorIsKilledDuringAStart(t *testing.T) {
 
 // A guest that does not shut down keeps nobody waiting for ever.
 func TestStopTakesTooLong(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.Agent = &qemutest.Agent{IgnoreShutdown: true}
 	s.Monitor = qemutest.Monitor{IgnorePowerdown: true, IgnoreQuit: true}
@@ -406,6 +413,7 @@ func TestStopTakesTooLong(t *testing.T) {
 
 // A supervisor that does not answer is nothing that a user has to look up a pid for.
 func TestSupervisorHangs(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.run(0, "start")
 	st := e.status(0, "default")
@@ -423,7 +431,7 @@ func TestSupervisorHangs(t *testing.T) {
 
 // A service that is ill shows, and a start waits for it before it does anything about it.
 func TestUnhealthy(t *testing.T) {
-	t.Parallel() // it waits most of its time
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.run(0, "start")
 	st := e.status(0, "default")
@@ -454,7 +462,7 @@ func TestUnhealthy(t *testing.T) {
 
 // One that does not recover is restarted by a start, and what it has stored is kept.
 func TestUnhealthyIsRestarted(t *testing.T) {
-	t.Parallel() // it waits most of its time
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.env = append(e.env, "STACKEMU_TEST_RECOVERY=1ms")
 	e.run(0, "start")
@@ -482,6 +490,7 @@ func TestUnhealthyIsRestarted(t *testing.T) {
 }
 
 func TestForegroundIsSeenFromOutside(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, healthy)
 	c := e.up()
 	if st := e.status(0, "default"); st.Supervisor == nil || st.Supervisor.PID != c.PID() || st.Supervisor.Background {
@@ -498,6 +507,7 @@ func TestForegroundIsSeenFromOutside(t *testing.T) {
 
 // A start that was interrupted has begun something that others may wait for by now: it goes on.
 func TestStartIsInterrupted(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.HTTP = &qemutest.HTTP{After: time.Minute}
 	e := newBackground(t, s)
@@ -517,6 +527,7 @@ func TestStartIsInterrupted(t *testing.T) {
 
 // Everybody who waits for a start hears why it has failed.
 func TestStartFailsForAll(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.Exit = &qemutest.Exit{After: time.Second, Code: 3, Stderr: "out of luck"}
 	s.HTTP = &qemutest.HTTP{After: time.Minute}
@@ -535,6 +546,7 @@ func TestStartFailsForAll(t *testing.T) {
 
 // A supervisor that is asked to end by a signal, as at the end of a session, saves its instance.
 func TestSupervisorIsTerminated(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.run(0, "start")
 	st := e.status(0, "default")
@@ -555,14 +567,14 @@ func TestSupervisorIsTerminated(t *testing.T) {
 // several is an emulator whose ports are not given.
 func several(t *testing.T) *emulator {
 	e := newBackground(t, healthy)
-	var env []string
-	for _, v := range e.env {
-		if !strings.HasPrefix(v, "EMULATOR_DASHBOARD_PORT") && !strings.HasPrefix(v, "EMULATOR_BACKEND_PORT") {
-			env = append(env, v)
-		}
-	}
-	e.env = env
+	e.anyPorts()
 	return e
+}
+
+// anyPorts has the instances find ports for themselves. They are the whole machine's: such a test does not run beside others.
+func (e *emulator) anyPorts() {
+	given := regexp.MustCompile(`^EMULATOR_[A-Z]+_PORT=`)
+	e.env = slices.DeleteFunc(e.env, given.MatchString)
 }
 
 func TestSeveralInBackground(t *testing.T) {
@@ -605,6 +617,7 @@ func TestSeveralInForeground(t *testing.T) {
 
 // A home deeper than a socket's address is long.
 func TestLongHome(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, healthy)
 	deep := filepath.Join(t.TempDir(), strings.Repeat("x", 120))
 	if err := os.Rename(e.home, deep); err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -108,7 +107,5 @@ func printReport(to io.Writer, r *bench.Report, asJSON bool) error {
 	if !asJSON {
 		return r.Table(to)
 	}
-	encoder := json.NewEncoder(to)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(r)
+	return printJSON(to, r)
 }

@@ -14,9 +14,10 @@ func captureCommand() *cli.Command {
 		Name:  "capture",
 		Usage: "capture the snapshot that instances are resumed from",
 		Description: "Boots the image, waits until every service is healthy and stores the machine as it is then. `up` does the same by itself when\n" +
-			"there is no snapshot that fits this host, image and configuration.\n\nExample: stackemu capture --force",
+			"there is no snapshot that fits this host, image and configuration. Without an image the latest one is pulled first.\n\nExample: stackemu capture --force",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "force", Usage: "capture a new snapshot even if there is one"},
+			archFlag(),
 			formatFlag(),
 		},
 		Action: capture,
@@ -27,7 +28,7 @@ func capture(c *cli.Context) error {
 	if c.NArg() > 0 {
 		return &usage{fmt.Errorf("capture takes no argument")}
 	}
-	conf, err := settings(c, "format")
+	conf, err := settings(c, "arch", "format")
 	if err != nil {
 		return err
 	}

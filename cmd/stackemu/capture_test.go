@@ -11,6 +11,7 @@ import (
 )
 
 func TestCapture(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	c := e.run(0, "capture")
 	e.says(c, "capturing", "backend .*healthy", "saving", "captured the snapshot", "stopped")
@@ -46,9 +47,11 @@ func TestCapture(t *testing.T) {
 
 // Instances that were resumed from a snapshot, and their sessions, do not mind when it is captured again.
 func TestCaptureAgainBelowAnInstance(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	u := e.up()
 	key := e.rotated()
+	e.says(e.run(0, "capture"), "there is a snapshot already")
 	e.run(0, "capture", "--force")
 	if !e.accepts(key) {
 		t.Error("the instance has suffered")
@@ -67,6 +70,7 @@ func TestCaptureAgainBelowAnInstance(t *testing.T) {
 }
 
 func TestForcedCaptureByUp(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.run(0, "capture")
 	e.env = append(e.env, "EMULATOR_FORCE_CAPTURE=1")
@@ -77,6 +81,7 @@ func TestForcedCaptureByUp(t *testing.T) {
 
 // Ctrl-C during a capture ends it at once and leaves nothing.
 func TestCaptureIsInterrupted(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.HTTP = nil // it never comes to its end
 	e := newEmulator(t, s)
@@ -95,6 +100,7 @@ func TestCaptureIsInterrupted(t *testing.T) {
 // A guest agent that is restarted opens its port once more, and so does a port whose opening is told by event and by answer.
 // The host ports are open by then.
 func TestCaptureOfAGuestThatOpensItsPortTwice(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	port := func(open bool) qemutest.Event {
 		return qemutest.Event{After: 200 * time.Millisecond, Name: "VSERPORT_CHANGE", Data: map[string]any{"id": qemu.AgentDevice, "open": open}}
@@ -109,6 +115,7 @@ func TestCaptureOfAGuestThatOpensItsPortTwice(t *testing.T) {
 
 // Services may be healthy before the guest's agent has answered for the first time.
 func TestCaptureWaitsForTheAgent(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.Agent, s.HTTP = &qemutest.Agent{Delay: 500 * time.Millisecond}, &qemutest.HTTP{}
 	e := newEmulator(t, s)
@@ -118,6 +125,7 @@ func TestCaptureWaitsForTheAgent(t *testing.T) {
 }
 
 func TestCaptureThatFails(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.Monitor.Migration.SaveError = "no space left on device"
 	e := newEmulator(t, s)
@@ -136,6 +144,7 @@ func TestCaptureThatFails(t *testing.T) {
 }
 
 func TestCaptureTakesNoArgument(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.complains(e.run(exitUsage, "capture", "default"), "^stackemu: capture takes no argument$")
 }

@@ -25,6 +25,7 @@ func (e *emulator) inProject(text string) string {
 
 // A supervisor in the background has the configuration of the command that has launched it, and not what is there when it reads.
 func TestConfigOfABackgroundInstance(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, healthy)
 	dir := e.inProject(fmt.Sprintf("name: pr-42\nram: 768\nmounts: [src:ro]\nports: {dashboard: %d, backend: %d}\n", e.port["DASHBOARD"], e.port["BACKEND"]))
 	c := e.run(exitUsage, "start")
@@ -59,6 +60,7 @@ profiles:
 
 // A file can describe the services of another image, and how its secrets are replaced.
 func TestProfileOfAFile(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.inProject(fmt.Sprintf(shop, e.port["DASHBOARD"]) + `    rotation:
       command: [/usr/local/bin/trigger-fast-rotate]
@@ -87,6 +89,7 @@ func TestProfileOfAFile(t *testing.T) {
 }
 
 func TestProfileWithoutRotation(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.inProject(fmt.Sprintf(shop, e.port["DASHBOARD"]))
 	e.env = append(e.env, fmt.Sprintf("SHOP_ADMIN_PORT=%d", e.port["BACKEND"]))
@@ -99,6 +102,7 @@ func TestProfileWithoutRotation(t *testing.T) {
 }
 
 func TestProfileWhoseRotationFails(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.inProject(fmt.Sprintf(shop, e.port["DASHBOARD"]) + "    rotation: {command: [/usr/bin/none], secrets: [A_KEY]}\n")
 	e.env = append(e.env, fmt.Sprintf("SHOP_ADMIN_PORT=%d", e.port["BACKEND"]), "EMULATOR_NO_SNAPSHOT=1")

@@ -22,6 +22,7 @@ func (e *emulator) broken() []string {
 // A snapshot that is not what was captured is never resumed: it is set aside, the user is told which file it was, and a new one
 // is captured. QEMU would load most of these without a word.
 func TestDamagedSnapshot(t *testing.T) {
+	t.Parallel()
 	for name, damage := range map[string]func(path string) error{
 		"ram.img":       truncate,
 		"device.state":  truncate,
@@ -65,6 +66,7 @@ func truncate(path string) error {
 
 // With the image damaged there is nothing left to start from. That is said before anything is started.
 func TestDamagedImage(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.run(0, "capture")
 	if err := os.Truncate(e.file("images", "stack-emulator-amd64.qcow2"), 0); err != nil {
@@ -78,6 +80,7 @@ func TestDamagedImage(t *testing.T) {
 
 // Another image, or another layout, means another snapshot, with the reason in the line about it.
 func TestAnotherSnapshotIsCaptured(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.run(0, "capture")
 	e.env = append(e.env, "EMULATOR_RAM=1024")
@@ -96,6 +99,7 @@ func TestAnotherSnapshotIsCaptured(t *testing.T) {
 
 // A session that is not what was saved is set aside. What the guest had stored is on its disk.
 func TestDamagedSession(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"ram.img", "device.state", "manifest.json"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

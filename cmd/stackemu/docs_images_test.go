@@ -14,6 +14,7 @@ import (
 
 // Every command of docs/images.md works.
 func TestCommandsOfTheDocument(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "images.md"))
 	if err != nil {
 		t.Fatal(err)

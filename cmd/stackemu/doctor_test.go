@@ -11,6 +11,7 @@ import (
 )
 
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	e, _ := newRun(t, healthy)
 	e.env = append(e.env, "GITHUB_TOKEN=topsecret")
 	e.run(0, "start")
@@ -38,6 +39,7 @@ func TestDoctor(t *testing.T) {
 
 // A home that cannot be used, and variables that are wrong, are what it is for.
 func TestDoctorOfABrokenHome(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.env = append(e.env, "STACK_EMULATOR_HOME=/dev/null/home", "EMULATOR_RAM=much")
 	e.says(e.run(exitFailed, "doctor"), `^problem +environment +EMULATOR_RAM="much"`, "^problem +home +/dev/null/home is not there, and cannot be made")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/stackemu/stackemu/actors"
 	"github.com/stackemu/stackemu/internal/control"
 	"github.com/stackemu/stackemu/internal/instance"
 )
@@ -74,7 +75,7 @@ func asData(err error) *control.Error {
 	switch {
 	case errors.As(err, &wrong):
 		e.Code = "usage"
-	case errors.Is(err, instance.ErrNoImage):
+	case errors.Is(err, instance.ErrNoImage), errors.Is(err, actors.ErrNotPulled):
 		e.Code, e.Hint = "no_image", "build one with `stackemu image build`"
 	case errors.Is(err, control.ErrNoSupervisor):
 		e.Code, e.Hint = "not_running", "`stackemu start` starts it"

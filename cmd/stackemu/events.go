@@ -24,6 +24,10 @@ func eventOf(m messages.Observer) (instance string, e status.Event, ok bool) {
 	case *messages.ServiceChanged:
 		e.Kind, e.Service, e.Healthy, e.Detail = status.ServiceChanged, m.Service, m.Healthy, m.Detail
 		return m.Instance, e, true
+	case *messages.InstanceProgress:
+		e.Kind = status.Progressed
+		e.Progress = &status.Progress{Doing: m.Doing, Done: m.Done, Total: m.Total, Rate: m.Rate, LeftMS: m.Left.Milliseconds(), Note: m.Note}
+		return m.Instance, e, true
 	case *messages.DiskFull:
 		e.Kind, e.DiskFull = status.DiskChanged, m.Full
 		return m.Instance, e, true

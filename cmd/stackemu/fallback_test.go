@@ -12,6 +12,7 @@ import (
 // Whatever goes wrong with a resume, the instance is up after a cold boot: the user sees one warning with the reason, has
 // secrets of the instance's own, and is quick again the next time.
 func TestResumeThatFails(t *testing.T) {
+	t.Parallel()
 	const bootsInstead = ".*; boots from its disk instead$"
 	for _, c := range []struct {
 		name  string
@@ -61,6 +62,7 @@ func TestResumeThatFails(t *testing.T) {
 
 // A session that does not load is kept for whoever wants to know why; the data is on the disk.
 func TestSessionThatDoesNotLoad(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	u := e.up()
 	key := e.rotated()
@@ -79,6 +81,7 @@ func TestSessionThatDoesNotLoad(t *testing.T) {
 
 // A snapshot that fails three times in a row is not tried a fourth time.
 func TestSnapshotThatFailsTooOften(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.run(0, "capture")
 	spoilt := healthy
@@ -100,6 +103,7 @@ func TestSnapshotThatFailsTooOften(t *testing.T) {
 }
 
 func TestCaptureThatFailsIsFollowedByAColdBoot(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.Monitor.Migration.SaveError = "no space left on device"
 	e := newEmulator(t, s)
@@ -115,6 +119,7 @@ func TestCaptureThatFailsIsFollowedByAColdBoot(t *testing.T) {
 
 // --require-snapshot is for those who would rather know than wait.
 func TestRequireSnapshot(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	u := e.up("--require-snapshot") // there is none yet: capturing one is allowed
 	e.stop(u)
@@ -146,6 +151,7 @@ func TestRequireSnapshot(t *testing.T) {
 
 // An image of the product's own builds has no stackguest. Its snapshot says so, and its guest is brought up to date step by step.
 func TestImageWithoutGuestTools(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.Guest = &qemutest.Guest{NoTools: true}
 	e := newEmulator(t, s)
@@ -163,6 +169,7 @@ func TestImageWithoutGuestTools(t *testing.T) {
 
 // EMULATOR_NO_SNAPSHOT is for those who distrust all of this: each start boots, and each stop shuts the guest down.
 func TestNoSnapshotMeansNoSession(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1")
 	var key string

@@ -10,6 +10,7 @@ import (
 
 // The disk of the host is full: the guest is paused and not restarted, everybody is told, and when there is room it goes on.
 func TestDiskOfARunningInstanceIsFull(t *testing.T) {
+	t.Parallel()
 	full := filepath.Join(t.TempDir(), "full")
 	s := healthy
 	s.Guest = &qemutest.Guest{DiskFull: full}

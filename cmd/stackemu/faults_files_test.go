@@ -149,6 +149,7 @@ func (e *emulator) files() (names []string) {
 // Whatever has happened to a file of a stopped instance: every command says what there is to say, a start works or names what
 // is wrong, and once the file is back, so is everything.
 func TestDamagedFiles(t *testing.T) {
+	t.Parallel()
 	const shards = 4
 	for shard := range shards {
 		t.Run(fmt.Sprint(shard), func(t *testing.T) {
@@ -215,6 +216,7 @@ func (e *emulator) damaged(key, name, how string, do func(string) error) string 
 
 // The same of a running instance, as far as its files are not QEMU's: nobody notices, and its stop saves everything.
 func TestDamagedFilesOfARunningInstance(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.run(0, "start")
 	key := e.rotated()
@@ -245,6 +247,7 @@ func TestDamagedFilesOfARunningInstance(t *testing.T) {
 
 // What a killed supervisor has left may be damaged, too. A VM that cannot be taken over is shut down, and its disk boots.
 func TestDamagedOrphan(t *testing.T) {
+	t.Parallel()
 	for shard, names := range [][]string{{"qemu.pid", "vm.json", "lock"}, {"control.sock", "monitor.sock", "qga.sock", "status.json"}} {
 		t.Run(fmt.Sprint(shard), func(t *testing.T) {
 			t.Parallel()

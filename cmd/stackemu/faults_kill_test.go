@@ -111,6 +111,7 @@ func traced(args ...string) []string {
 // A supervisor, or a VM, that is killed in whatever state costs no data, no second VM, and no help by the user: the same start
 // goes on, or the next one finds its way.
 func TestKilledInEveryState(t *testing.T) {
+	t.Parallel()
 	cold := []string{"EMULATOR_NO_SNAPSHOT=1"}
 	ready := []string{"ready." + nobody} // of the first of two starts
 	for _, c := range []struct {
@@ -261,6 +262,7 @@ func (e *emulator) onlyOurs() {
 
 // A VM whose process nobody has noted (its supervisor was killed between the two) is in nobody's way.
 func TestOrphanWithoutAPIDFile(t *testing.T) {
+	t.Parallel()
 	for name, damage := range map[string]func(path string) error{
 		"removed": os.Remove,
 		"emptied": func(path string) error { return os.Truncate(path, 0) },
@@ -287,6 +289,7 @@ func TestOrphanWithoutAPIDFile(t *testing.T) {
 
 // After a reboot every pid means another process. None of them is touched, and the disk is what is left.
 func TestReboot(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.up()
 	key := e.rotated()

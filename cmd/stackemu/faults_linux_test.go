@@ -8,6 +8,7 @@ import (
 
 // Of a home that cannot be written to, what is there can still be looked at; a start says what is wrong with it.
 func TestReadOnlyHome(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.run(0, "start")
 	key := e.rotated()

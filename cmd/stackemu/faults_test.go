@@ -14,6 +14,7 @@ import (
 
 // Somebody takes a port between the look at it and its use. The start fails, and says who has it; the next one works.
 func TestStolenPort(t *testing.T) {
+	t.Parallel()
 	for _, state := range []string{"resuming", "refreshing"} {
 		t.Run(state, func(t *testing.T) {
 			t.Parallel()
@@ -35,6 +36,7 @@ func TestStolenPort(t *testing.T) {
 
 // A clock that was set back or forward makes times that cannot be; nothing depends on them but words.
 func TestClockWasSet(t *testing.T) {
+	t.Parallel()
 	for name, by := range map[string]time.Duration{"back": 400 * 24 * time.Hour, "forward": -400 * 24 * time.Hour} { // what was written is later, or earlier
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -98,6 +100,7 @@ func (e *emulator) shiftTimes(by time.Duration) {
 // Two commands at the same time, in every combination that changes something: each comes to an end and says what it has done or
 // why not, there is never a second VM, and the next start works.
 func TestTwoCommandsAtOnce(t *testing.T) {
+	t.Parallel()
 	changing := []string{"start", "stop", "restart", "stop --kill", "capture --force", "snapshot prune", "reset --yes", "bug-report --output "}
 	const shards = 3
 	for shard := range shards {

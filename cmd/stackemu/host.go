@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -29,13 +30,17 @@ type host struct {
 func newHost(conf config.Config, log zerolog.Logger, members ...*member) *host {
 	noCoreFiles()
 	policy := lifecycle.DefaultPolicy()
+	if conf.Arch != runtime.GOARCH {
+		policy = policy.ForForeign()
+	}
 	policy.ReadyTimeout, policy.WarmTimeout = conf.ReadyTimeout, conf.SnapshotReadyTimeout
 	policy.RequireSnapshot = conf.RequireSnapshot
 	h := &host{members: map[string]*member{}, happened: make(chan messages.Observer), done: make(chan struct{})}
 	for _, m := range members {
 		h.members[m.name] = m
 	}
-	h.tree = actors.Start(actors.Options{World: servedWorld{actors.RealWorld(conf, log), h.members, log}, Policy: policy, Log: log, Observe: h.observe})
+	h.tree = actors.Start(actors.Options{World: servedWorld{actors.RealWorld(conf, log), h.members, log}, Puller: puller(conf),
+		Policy: policy, Log: log, Observe: h.observe})
 	for _, m := range members {
 		m.tree = h.tree
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -30,12 +31,14 @@ func imageCommand() *cli.Command {
 			Name:  "build",
 			Usage: "build the reference image, or one around a container image of yours",
 			Description: "Builds a Debian VM with the stack in it as one container, boots it once to set up its database, and writes a compressed\n" +
-				"qcow2. It takes a few minutes. Instances that run on an older image keep it.\n\nExample: stackemu image build --container my-stack.tar",
+				"qcow2. It takes a few minutes; an image of arm64 on another machine takes half an hour, as all its programs are translated, and\n" +
+				"needs `scripts/setup.sh --arch arm64`. Instances that run on an older image keep it.\n\nExample: stackemu image build --container my-stack.tar",
 			Flags: []cli.Flag{
-				&cli.StringFlag{Name: "arch", Usage: "`ARCH` of the guest: amd64 (default: EMULATOR_ARCH, or this machine's)"},
+				archFlag(),
 				&cli.StringFlag{Name: "output", Usage: "write the image to `FILE` (default: where `up` looks for it)"},
 				&cli.IntFlag{Name: "size", Value: guest.DefaultSizeGiB, Usage: "`GIB` of disk that the guest sees"},
 				&cli.StringFlag{Name: "container", Usage: "`ARCHIVE` (docker save or OCI) to run in the place of the reference stack"},
+				&cli.StringFlag{Name: "engine", Value: guest.DefaultEngine, Usage: "`ENGINE` that runs the container: crun, or docker for tools that call it"},
 			},
 			Action: imageBuild,
 		}},
@@ -84,9 +87,12 @@ func buildImage(ctx context.Context, c *cli.Context, conf config.Config) error {
 	if err != nil {
 		return err
 	}
+	if conf.Arch != runtime.GOARCH {
+		screen.Line(view.Info, "programs of "+conf.Arch+" are translated, also those that install packages: this takes about half an hour on two cores")
+	}
 	began := time.Now()
 	built, err := guest.Build(ctx, guest.Options{
-		Arch: conf.Arch, Output: image.Disk, SizeGiB: c.Int("size"), Container: c.String("container"), Profile: conf.Profile,
+		Arch: conf.Arch, Output: image.Disk, SizeGiB: c.Int("size"), Container: c.String("container"), Engine: c.String("engine"), Profile: conf.Profile,
 		Qemu: binary, Accel: accel, Progress: func(s guest.Stage) { showStage(screen, s, time.Since(began)) },
 	})
 	if err != nil {
@@ -109,6 +115,9 @@ func imageToBuild(output string, conf config.Config) (home.Image, error) {
 
 // lockImage makes this process the image's only writer.
 func lockImage(image home.Image) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(image.Lock), 0o755); err != nil {
+		return nil, err
+	}
 	lock := flock.New(image.Lock, flock.SetPermissions(0o600))
 	held, err := lock.TryLock()
 	if err != nil {

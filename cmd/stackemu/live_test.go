@@ -40,6 +40,7 @@ func (e *emulator) over(c *clitest.Terminal, want int) {
 }
 
 func TestLiveScreen(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	bin := t.TempDir() // a desktop that notes what it is asked for
 	for _, name := range []string{"xdg-open", "open"} {
@@ -91,6 +92,7 @@ func TestPressed(t *testing.T) {
 }
 
 func TestLiveScreenCtrlC(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	c := e.live()
 	c.Types("\x03")
@@ -99,6 +101,7 @@ func TestLiveScreenCtrlC(t *testing.T) {
 
 // A machine that dies is none of the terminal's business.
 func TestLiveScreenLosesItsMachine(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	c := e.live()
 	id, err := qemu.ReadPID(e.file("run/vm/qemu.pid"))
@@ -116,6 +119,7 @@ func TestLiveScreenLosesItsMachine(t *testing.T) {
 
 // Ctrl-Z gives the shell its terminal, and fg takes it again.
 func TestLiveScreenIsSuspended(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	c := e.live()
 	c.Types("\x1a")
@@ -132,6 +136,7 @@ func TestLiveScreenIsSuspended(t *testing.T) {
 
 // A log on a terminal is lines, and nothing that a terminal would obey.
 func TestLogsOnTerminal(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	if err := os.MkdirAll(e.file("run/vm"), 0o700); err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ func ls(c *cli.Context) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tSTATE\tUP\tHOW\tPORTS\tDASHBOARD")
 	for _, s := range all {
-		state, up := s.State, "-"
+		state, up := s.State+percent(s.Progress), "-"
 		if s.State == status.Ready {
 			up = uptime(time.Since(s.ReadyAt))
 			if !s.Healthy {

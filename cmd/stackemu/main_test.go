@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -11,7 +12,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -31,6 +35,7 @@ func TestMain(m *testing.M) {
 		if d, err := time.ParseDuration(os.Getenv("STACKEMU_TEST_RECOVERY")); err == nil {
 			recovery = d
 		}
+		limitDescriptors()
 		if dir := os.Getenv(planEnv); dir != "" {
 			logged = func(out io.Writer) io.Writer { return saboteur{out, dir} }
 		}
@@ -46,6 +51,10 @@ func TestMain(m *testing.M) {
 			code = 99
 		}
 		os.Exit(code)
+	}
+	// Most of the time tests wait for processes. A -parallel on the command line goes before this.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.NumCPU())); err != nil {
+		panic(err)
 	}
 	testscript.Main(leakless{m}, map[string]func(){"stackemu": main})
 }
@@ -126,14 +135,21 @@ func newEmulator(t *testing.T, s qemutest.Script) *emulator {
 	return e
 }
 
+// lastPort counts those that tests have been given. They are below those that the kernel gives to connections, any of which may be in
+// the way of one that is free now, and begin elsewhere in every process.
+var lastPort atomic.Int32
+
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := 11000 + (os.Getpid()*61+int(lastPort.Add(1)))%15000
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 func (e *emulator) start(args ...string) *clitest.Command {
@@ -261,6 +277,7 @@ var healthy = qemutest.Script{Accels: []qemu.Accel{qemu.KVM, qemu.HVF, qemu.TCG}
 	Guest: &qemutest.Guest{}, HTTP: &qemutest.HTTP{After: 100 * time.Millisecond, Body: "well"}}
 
 func TestUpAndCtrlC(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1")
 	c := e.up()
@@ -274,6 +291,7 @@ func TestUpAndCtrlC(t *testing.T) {
 }
 
 func TestSecondCtrlCDoesNotWait(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.Agent = &qemutest.Agent{IgnoreShutdown: true}
 	s.Monitor = qemutest.Monitor{IgnorePowerdown: true, IgnoreQuit: true, Migration: qemutest.Migration{SaveError: "no session"}}
@@ -292,6 +310,7 @@ func TestSecondCtrlCDoesNotWait(t *testing.T) {
 }
 
 func TestKilledQEMU(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	c := e.start("up")
 	var last int
@@ -313,6 +332,7 @@ func TestKilledQEMU(t *testing.T) {
 }
 
 func TestSecondUpIsRefused(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	first := e.start("up")
 	first.Until(`ready`)
@@ -332,6 +352,7 @@ func TestSecondUpIsRefused(t *testing.T) {
 
 // After a kill -9 of the supervisor its VM goes on serving. The next one takes it over.
 func TestOrphanOfAKilledSupervisor(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	first := e.start("up")
 	first.Until(`ready`)
@@ -354,6 +375,7 @@ func TestOrphanOfAKilledSupervisor(t *testing.T) {
 
 // A VM that nobody knows enough about is ended in an orderly way.
 func TestOrphanThatCannotBeTakenOver(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	first := e.start("up")
 	first.Until(`ready`)
@@ -390,6 +412,7 @@ func (e *emulator) orphan(supervisor *clitest.Command) qemu.Identity {
 }
 
 func TestTakenPortNamesItsOwner(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", e.port["BACKEND"]))
 	if err != nil {
@@ -408,6 +431,7 @@ func TestTakenPortNamesItsOwner(t *testing.T) {
 }
 
 func TestQEMURefuses(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, qemutest.Script{Accels: healthy.Accels, Refuse: "unsupported machine type 'pc-q35-9.0'"})
 	c := e.start("up")
 	if code := c.End(); code != exitFailed || !strings.Contains(c.Stderr(), "unsupported machine type") {
@@ -417,6 +441,7 @@ func TestQEMURefuses(t *testing.T) {
 }
 
 func TestMessageLog(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	c := e.start("--log-level", "trace", "--log-format", "json", "up")
 	c.Until(`ready`)
@@ -439,6 +464,7 @@ func TestMessageLog(t *testing.T) {
 }
 
 func TestDataOutlivesANewerImage(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	image := filepath.Join(e.home, "images", "stack-emulator-amd64.qcow2")
 	first := e.start("up")

@@ -17,6 +17,7 @@ func (e *emulator) beside(suffix string) string {
 
 // A mapped-ram snapshot does all that a lazy one does, and has the names that the product's tools look for.
 func TestMappedRAM(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	c := e.up("--format", "mapped-ram")
 	key := e.rotated()
@@ -48,6 +49,7 @@ func TestMappedRAM(t *testing.T) {
 
 // Both formats may be there beside each other.
 func TestBothFormats(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.run(0, "capture")
 	e.env = append(e.env, "EMULATOR_SNAPSHOT_FORMAT=mapped-ram")
@@ -64,6 +66,7 @@ func TestBothFormats(t *testing.T) {
 
 // The cache is made again when somebody has removed it to save room.
 func TestCacheIsRestored(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.run(0, "capture", "--format", "mapped-ram")
 	for _, path := range []string{e.beside("raw"), e.file("snapshots", e.snapshots()[0], "savevm.raw")} {
@@ -82,6 +85,7 @@ func TestCacheIsRestored(t *testing.T) {
 
 // A damaged mapped-ram snapshot is set aside like any other.
 func TestDamagedMappedSnapshot(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.run(0, "capture", "--format", "mapped-ram")
 	if err := truncate(e.file("snapshots", e.snapshots()[0], "savevm.raw")); err != nil {
@@ -95,6 +99,7 @@ func TestDamagedMappedSnapshot(t *testing.T) {
 
 // A snapshot that the product's own tools have made has lost its disk: it is never resumed, and nobody's file is lost.
 func TestSnapshotOfOtherTools(t *testing.T) {
+	t.Parallel()
 	for _, format := range []string{"lazy", "mapped-ram"} {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
@@ -124,6 +129,7 @@ func TestSnapshotOfOtherTools(t *testing.T) {
 
 // A session that QEMU has written is looked at as closely as any other.
 func TestDamagedMappedSession(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	c := e.up("--format", "mapped-ram")
 	key := e.rotated()
@@ -144,6 +150,7 @@ func TestDamagedMappedSession(t *testing.T) {
 
 // A QEMU without the one format has the other; one without both boots, and says so once.
 func TestQEMUDecidesAboutTheFormat(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		lacks   []string
 		formats []string // wished for
@@ -201,6 +208,7 @@ func capabilities(t *testing.T, lacks []string) json.RawMessage {
 }
 
 func TestUnknownFormat(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, qemutest.Script{})
 	for _, command := range []string{"up", "capture"} {
 		e.complains(e.run(exitUsage, command, "--format", "qcow2"), `^stackemu: --format="qcow2" is not allowed; allowed: lazy, mapped-ram`)

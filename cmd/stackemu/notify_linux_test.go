@@ -35,6 +35,7 @@ func TestNotifierStates(t *testing.T) {
 
 // A supervisor that systemd has started tells it when the instance is ready, that it lives, and when it stops.
 func TestSupervisorNotifiesSystemd(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	socket := filepath.Join(t.TempDir(), "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})

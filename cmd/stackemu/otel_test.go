@@ -21,6 +21,7 @@ import (
 // Starts go to the collector that the environment names, of instances in the foreground as of those in the background, and none of
 // the guest's secrets with them.
 func TestStartsAreExported(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.Guest = &qemutest.Guest{RequestTo: filepath.Join(t.TempDir(), "request")}
 	e := newBackground(t, s)
@@ -81,6 +82,7 @@ func (e *emulator) secretsIn(path string) map[string]string {
 
 // A collector that is not there costs a warning and nothing else.
 func TestNoCollectorIsNoFailure(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")
 	u := e.up()

@@ -42,6 +42,7 @@ func (e *emulator) pruned(args ...string) map[string]prune.Item {
 }
 
 func TestPrune(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.says(e.run(0, "prune"), "^removed 0, 0 B in all$")
 	u := e.up()
@@ -84,6 +85,7 @@ func TestPrune(t *testing.T) {
 }
 
 func TestPruneAfterAnotherQEMU(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.run(0, "capture")
 	s := healthy
@@ -101,8 +103,31 @@ func TestPruneAfterAnotherQEMU(t *testing.T) {
 	}
 }
 
+// A mapped-ram snapshot takes the names with it that it had beside the image.
+func TestPruneOfNames(t *testing.T) {
+	t.Parallel()
+	e := newEmulator(t, healthy)
+	e.run(0, "capture", "--format", "mapped-ram")
+	if got := e.pruned(); len(got) != 0 {
+		t.Errorf("of a snapshot of use: %v", got)
+	}
+	s := healthy
+	s.Version = "11.9.0"
+	e.env = append(e.env, "QEMU_SYSTEM_X86_64="+qemutest.Binary(t, s).Path)
+	dry, got := e.pruned("--dry-run"), e.pruned()
+	if len(got) != 4 || len(dry) != 4 {
+		t.Errorf("got %v, in a dry run %v", got, dry)
+	}
+	for _, suffix := range []string{"zst", "raw", "disk.qcow2"} {
+		if _, err := os.Lstat(e.beside(suffix)); err == nil {
+			t.Errorf("savevm.%s is left", suffix)
+		}
+	}
+}
+
 // Without an image nobody knows what is of use, and the folder may be the wrong one.
 func TestPruneWithoutAnImage(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.run(0, "capture")
 	e.env = append(e.env, "EMULATOR_IMAGE_DIR="+t.TempDir())

@@ -55,7 +55,7 @@ func pull(c *cli.Context) error {
 	if err != nil {
 		return &usage{err}
 	}
-	if err := fetchImage(c, conf, request, os.Stdout); err != nil {
+	if err := fetchImage(c, conf, request); err != nil {
 		return err
 	}
 	if c.Bool("skip-snapshot") {
@@ -110,10 +110,10 @@ func puller(conf config.Config) *image.Puller {
 // errPullInterrupted is the outcome of a pull that the user did not want to wait for.
 var errPullInterrupted = fmt.Errorf("%w; the next pull goes on from here", errInterrupted)
 
-// fetchImage has the image fetched, and shows on out how it goes.
-func fetchImage(c *cli.Context, conf config.Config, r image.Request, out *os.File) error {
-	terminal, noColor := view.Detect(out, os.LookupEnv)
-	screen := view.New(out, terminal, noColor)
+// fetchImage has the image fetched, and shows how it goes.
+func fetchImage(c *cli.Context, conf config.Config, r image.Request) error {
+	terminal, noColor := view.Detect(os.Stdout, os.LookupEnv)
+	screen := view.New(os.Stdout, terminal, noColor)
 	defer screen.Close()
 	var logs io.Writer = os.Stderr
 	if terminal {
@@ -147,9 +147,7 @@ type pullView struct {
 	terminal bool
 	tree     *actors.Tree
 	began    time.Time
-	said     time.Time // when the last line of progress was written
-	phase    image.Phase
-	note     string
+	pace     pace
 	stopped  bool
 }
 
@@ -190,51 +188,11 @@ func (v *pullView) run(happened <-chan messages.Observer) error {
 // pullName is what the lines of a pull begin with.
 const pullName = "image"
 
-// lineEvery is how often a stream that is no terminal hears of progress.
-const lineEvery = 5 * time.Second
-
 func (v *pullView) progress(m *messages.PullProgress) {
-	news := m.Phase != v.phase || m.Note != v.note && m.Note != ""
-	v.phase, v.note = m.Phase, m.Note
-	if !v.terminal && !news && time.Since(v.said) < lineEvery {
-		return
+	p := progressOf(m)
+	if v.terminal || v.pace.due(p, time.Now()) {
+		v.screen.State(pullName, p.Doing, time.Since(v.began), amountInWords(p, v.terminal))
 	}
-	v.said = time.Now()
-	v.screen.State(pullName, string(m.Phase), time.Since(v.began), pullDetail(m, v.terminal))
-}
-
-func pullDetail(m *messages.PullProgress, bar bool) string {
-	if m.Phase == image.Waiting {
-		return "another process writes the image"
-	}
-	var parts []string
-	if bar && m.Total > 0 {
-		parts = append(parts, progressBar(m.Done, m.Total))
-	}
-	switch {
-	case m.Total > 0:
-		parts = append(parts, fmt.Sprintf("%s of %s", download.Bytes(m.Done), download.Bytes(m.Total)))
-	case m.Done > 0:
-		parts = append(parts, download.Bytes(m.Done))
-	}
-	if m.Rate > 0 {
-		parts = append(parts, download.Bytes(int64(m.Rate))+"/s")
-	}
-	if m.Left > 0 {
-		parts = append(parts, m.Left.Round(time.Second).String()+" left")
-	}
-	if m.Note != "" {
-		parts = append(parts, m.Note)
-	}
-	return strings.Join(parts, "  ")
-}
-
-// barWidth is the width of a bar in columns.
-const barWidth = 20
-
-func progressBar(done, total int64) string {
-	full := int(min(done, total) * barWidth / total)
-	return strings.Repeat("█", full) + strings.Repeat("░", barWidth-full)
 }
 
 func (v *pullView) pulled(m *messages.ImagePulled) {

@@ -12,9 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stackemu/stackemu/internal/download/image"
 	"github.com/stackemu/stackemu/internal/github/githubtest"
-	"github.com/stackemu/stackemu/messages"
 	"github.com/stackemu/stackemu/qemu/qemutest"
 )
 
@@ -28,8 +26,11 @@ type published struct {
 
 func newPublished(t *testing.T, s qemutest.Script) *published {
 	t.Helper()
-	p := &published{newEmulator(t, s), githubtest.New(t)}
+	p := &published{newBackground(t, s), githubtest.New(t)}
 	p.env = append(p.env, "GITHUB_API_URL="+p.server.API.URL, "GITHUB_TOKEN=secret", "NO_PROXY=127.0.0.1")
+	for _, name := range []string{"MINIO", "INBUCKET"} { // an image that does not say which services it has has all of them
+		p.env = append(p.env, fmt.Sprintf("EMULATOR_%s_PORT=%d", name, freePort(t)))
+	}
 	return p
 }
 
@@ -48,6 +49,7 @@ func (p *published) has(body []byte) {
 }
 
 func TestPull(t *testing.T) {
+	t.Parallel()
 	p := newPublished(t, healthy)
 	p.run(0, "capture") // of the image before
 	before := p.snapshots()
@@ -83,6 +85,7 @@ func TestPull(t *testing.T) {
 }
 
 func TestPullThatFails(t *testing.T) {
+	t.Parallel()
 	p := newPublished(t, healthy)
 	before, err := os.ReadFile(p.file("images", imageName))
 	if err != nil {
@@ -100,8 +103,8 @@ func TestPullThatFails(t *testing.T) {
 	}
 }
 
-// stall lets so many answers of the store through, and holds the others.
-func (p *published) stall(n int32) (held <-chan struct{}, letGo func()) {
+// stall lets so many answers of the store through, and holds the others. held waits until it does.
+func (p *published) stall(n int32) (held, letGo func()) {
 	stuck, free := make(chan struct{}), make(chan struct{})
 	var count atomic.Int32
 	var once sync.Once
@@ -116,18 +119,26 @@ func (p *published) stall(n int32) (held <-chan struct{}, letGo func()) {
 		}
 		return false
 	})
-	return stuck, sync.OnceFunc(func() { close(free) })
+	held = func() {
+		p.Helper()
+		select {
+		case <-stuck:
+		case <-time.After(time.Minute):
+			p.Fatal("nothing is being downloaded")
+		}
+	}
+	return held, sync.OnceFunc(func() { close(free) })
 }
 
 func TestPullIsInterrupted(t *testing.T) {
+	t.Parallel()
 	p := newPublished(t, healthy)
 	p.server.Release("emulator-dev-latest", imageName, diskWith(1))
 	held, letGo := p.stall(2)
 	defer letGo()
 	c := p.start("pull", "--skip-snapshot")
-	<-held
-	c.Until("downloading")
-	c.Until(" of 21 MB") // a line of progress
+	held()
+	c.Until("downloading .* of 21 MB")
 	c.Interrupt()
 	if code := c.End(); code != exitForced || !strings.Contains(c.Stderr(), "stackemu: pull: interrupted; the next pull goes on from here") {
 		t.Errorf("exit code %d: %s", code, c.Stderr())
@@ -138,12 +149,13 @@ func TestPullIsInterrupted(t *testing.T) {
 }
 
 func TestPullIsKilled(t *testing.T) {
+	t.Parallel()
 	p := newPublished(t, healthy)
 	p.server.Release("emulator-dev-latest", imageName, diskWith(1))
 	held, letGo := p.stall(1)
 	defer letGo()
 	c := p.start("pull", "--skip-snapshot")
-	<-held
+	held()
 	c.Kill()
 	c.End()
 	p.server.Faults(nil)
@@ -158,12 +170,13 @@ func TestPullIsKilled(t *testing.T) {
 }
 
 func TestTwoPullsAtOnce(t *testing.T) {
+	t.Parallel()
 	p := newPublished(t, healthy)
 	p.server.Release("emulator-dev-latest", imageName, diskWith(1))
 	held, letGo := p.stall(1)
 	defer letGo()
 	first := p.start("pull", "--skip-snapshot")
-	<-held
+	held()
 	second := p.start("pull", "--skip-snapshot")
 	second.Until("waiting .*another process writes the image")
 	letGo()
@@ -176,41 +189,9 @@ func TestTwoPullsAtOnce(t *testing.T) {
 	p.has(diskWith(1))
 }
 
-// A first start with neither image nor anything else pulls, captures and resumes.
-func TestUpWithoutAnImage(t *testing.T) {
-	p := newPublished(t, healthy)
-	if err := os.RemoveAll(p.file("images")); err != nil {
-		t.Fatal(err)
-	}
-	c := p.run(exitFailed, "up", "--offline")
-	p.complains(c, "^stackemu: default: there is no image yet: build one with `stackemu image build`")
-	if asked := p.server.Asked(); len(asked) != 0 {
-		t.Errorf("asked %q", asked)
-	}
-	c = p.run(exitFailed, "up")
-	p.complains(c, "release emulator-dev-latest of stack-auth/stack-auth: not found")
-	p.complains(c, "`stackemu image build` makes one on this machine")
-
-	p.server.Release("emulator-dev-latest", imageName, diskWith(1))
-	u := p.up()
-	p.stop(u)
-	p.says(u, "capturing", "resuming", "ready", "stopped")
-	p.complains(u, "^image +downloading")
-	p.has(diskWith(1))
-
-	// An instance with a disk of its own needs none.
-	if err := os.RemoveAll(p.file("images")); err != nil {
-		t.Fatal(err)
-	}
-	p.server.Faults(func(_ http.ResponseWriter, r *http.Request) bool {
-		t.Errorf("asked %s", r.URL)
-		return false
-	})
-	p.stop(p.up())
-}
-
 // An instance that runs on the image before keeps it, and its snapshot, also when it starts again.
 func TestPullBelowAnInstance(t *testing.T) {
+	t.Parallel()
 	p := newPublished(t, healthy)
 	u := p.up()
 	key := p.rotated()
@@ -234,35 +215,4 @@ func TestPullBelowAnInstance(t *testing.T) {
 	p.stop(u)
 	p.says(u, "runs on the image that it was made from", "resuming", "ready")
 	p.saysNot(u, "cold-booting", "capturing")
-}
-
-func TestStartWithoutAnImage(t *testing.T) {
-	p := newPublished(t, healthy)
-	if err := os.RemoveAll(p.file("images")); err != nil {
-		t.Fatal(err)
-	}
-	p.complains(p.run(exitFailed, "start", "--offline"), "there is no image yet: build one with `stackemu image build`")
-	p.server.Release("emulator-dev-latest", imageName, diskWith(1))
-	c := p.run(0, "start", "--json")
-	p.complains(c, "^image +downloading")
-	if !json.Valid([]byte(c.Stdout())) {
-		t.Errorf("not JSON: %s", c.Stdout())
-	}
-	p.run(0, "stop")
-	p.nothingLeft()
-}
-
-func TestPullDetail(t *testing.T) {
-	m := &messages.PullProgress{Phase: image.Downloading, Done: 640e6, Total: 1280e6, Rate: 85.4e6, Left: 7600 * time.Millisecond, Note: "tries again: x answers 503"}
-	if got, want := pullDetail(m, true), "██████████░░░░░░░░░░  640 MB of 1.28 GB  85 MB/s  8s left  tries again: x answers 503"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if got := pullDetail(&messages.PullProgress{Phase: image.Downloading, Done: 5000}, true); got != "5 kB" {
-		t.Errorf("got %q", got)
-	}
-	for _, total := range []int64{1, 3, 1 << 62 / 20} {
-		if got := []rune(progressBar(total, total)); len(got) != barWidth || got[barWidth-1] != '█' {
-			t.Errorf("%q", string(got))
-		}
-	}
 }

@@ -6,6 +6,7 @@ import (
 )
 
 func TestReset(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.says(e.run(0, "reset"), "^default has no data$")
 	e.stop(e.up())

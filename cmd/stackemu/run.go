@@ -219,7 +219,7 @@ func newErrand(c *cli.Context, name string) (*errand, error) {
 		return nil, &usage{err}
 	}
 	e.starter = e.newStarter()
-	return e, withImage(c, e.conf, []string{name})
+	return e, nil
 }
 
 func (e *errand) newStarter() *starter {

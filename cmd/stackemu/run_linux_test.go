@@ -21,7 +21,7 @@ func newTerminal(t *testing.T) (person, programs *os.File) {
 		t.Skip(err)
 	}
 	t.Cleanup(func() { person.Close() })
-	if err := person.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := person.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Skip(err)
 	}
 	raw, err := person.SyscallConn() // Fd would make it blocking
@@ -46,6 +46,7 @@ func newTerminal(t *testing.T) (person, programs *os.File) {
 
 // On a terminal the command can read what is typed, Ctrl-C reaches it once, and a kill of ours as well.
 func TestRunOnATerminal(t *testing.T) {
+	t.Parallel()
 	e, _ := newRun(t, healthy)
 	e.run(0, "start")
 	for name, interrupt := range map[string]func(person *os.File, pid int) error{
@@ -90,6 +91,7 @@ func TestRunOnATerminal(t *testing.T) {
 			if err := interrupt(person, cmd.Process.Pid); err != nil {
 				t.Fatal(err)
 			}
+			typed("\n") // a shell that was about to read notes the signal after that
 			until("got")
 			typed("y\n")
 			until("end")

@@ -31,6 +31,7 @@ func newRun(t *testing.T, s qemutest.Script) (e *emulator, configFile string) {
 }
 
 func TestRunStartsAndStops(t *testing.T) {
+	t.Parallel()
 	e, file := newRun(t, healthy)
 	e.env = append(e.env, "STACK_SECRET_SERVER_KEY=production", "STACK_SUPER_SECRET_ADMIN_KEY=production", "VITE_STACK_PROJECT_ID=production")
 	link := filepath.Join(t.TempDir(), "link")
@@ -64,6 +65,7 @@ func TestRunStartsAndStops(t *testing.T) {
 
 // A run that joins leaves the instance as it was, and says what it lacks.
 func TestRunJoins(t *testing.T) {
+	t.Parallel()
 	e, file := newRun(t, healthy)
 	e.run(0, "start")
 	before := e.status(0, "default")
@@ -110,6 +112,7 @@ func TestRunJoins(t *testing.T) {
 
 // Nothing is started for a command that cannot be run.
 func TestRunOfNothing(t *testing.T) {
+	t.Parallel()
 	e, file := newRun(t, healthy)
 	e.complains(e.run(exitNoProgram, "run", "--", "no-such-program", "x"), "^stackemu: run: no-such-program: executable file not found")
 	e.complains(e.run(exitNoProgram, "run", "--", "./no-such-program"), "^stackemu: run: ./no-such-program: no such file")
@@ -127,6 +130,7 @@ func TestRunOfNothing(t *testing.T) {
 
 // An instance that does not start is no success, and the command does not run.
 func TestRunWithoutAnInstance(t *testing.T) {
+	t.Parallel()
 	e, _ := newRun(t, qemutest.Script{Accels: healthy.Accels, Refuse: "unsupported machine type 'pc-q35-9.0'"})
 	c := e.run(exitFailed, "run", "--", "echo", "here")
 	e.complains(c, "^stackemu: default: .*unsupported machine type")
@@ -136,6 +140,7 @@ func TestRunWithoutAnInstance(t *testing.T) {
 
 // The command gets a signal once, and its end is the run's.
 func TestRunPassesSignalsOn(t *testing.T) {
+	t.Parallel()
 	e, _ := newRun(t, healthy)
 	// No child is to be killed: a signal is lost on one that has been forked and does not run its program yet.
 	c := e.start("run", "--", "/bin/sh", "-c", `trap 'echo got it; exit 3' TERM; echo go; while :; do sleep 0.1; done`)
@@ -157,6 +162,7 @@ func signalTo(t *testing.T, c *clitest.Command, s syscall.Signal) {
 
 // A signal during the start ends what this run has begun.
 func TestRunIsInterrupted(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.HTTP = &qemutest.HTTP{After: time.Hour}
 	e, _ := newRun(t, s)
@@ -174,6 +180,7 @@ func TestRunIsInterrupted(t *testing.T) {
 
 // A command that is content although its instance has failed is not believed.
 func TestRunAndAFailedInstance(t *testing.T) {
+	t.Parallel()
 	e, _ := newRun(t, healthy)
 	done := filepath.Join(t.TempDir(), "done")
 	if err := syscall.Mkfifo(done, 0o600); err != nil {
@@ -204,6 +211,7 @@ func TestRunAndAFailedInstance(t *testing.T) {
 
 // What others have started again is not stopped.
 func TestRunLeavesWhatOthersStarted(t *testing.T) {
+	t.Parallel()
 	e, _ := newRun(t, healthy)
 	self, err := os.Executable()
 	if err != nil {
@@ -241,6 +249,7 @@ func TestSplitRun(t *testing.T) {
 
 // Two that use one instance: who has started it does not take it from the other.
 func TestTwoRuns(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1")
 	go1, go2 := filepath.Join(t.TempDir(), "go1"), filepath.Join(t.TempDir(), "go2")
@@ -267,6 +276,7 @@ func TestTwoRuns(t *testing.T) {
 
 // One that is killed is no user any more. A `start` in between wants the instance to stay.
 func TestRunIsKilled(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1")
 	for _, kept := range []bool{false, true} {

@@ -39,6 +39,7 @@ func (e *emulator) onTerminal(args ...string) *clitest.Terminal {
 }
 
 func TestExecStreams(t *testing.T) {
+	t.Parallel()
 	e := withSessions(t)
 	c := e.run(7, "exec", "--", "sh", "-c", "echo out; echo err >&2; exit 7")
 	if c.Stdout() != "out" || c.Stderr() != "err\n" {
@@ -55,6 +56,7 @@ func TestExecStreams(t *testing.T) {
 
 // Output comes as it is written: the program waits until it has been seen.
 func TestExecIsLive(t *testing.T) {
+	t.Parallel()
 	e := withSessions(t)
 	self, err := os.Executable()
 	if err != nil {
@@ -88,6 +90,7 @@ func TestExecIsLive(t *testing.T) {
 
 // More than the agent could carry goes in, and comes back the same.
 func TestExecLargeInput(t *testing.T) {
+	t.Parallel()
 	e := withSessions(t)
 	input := make([]byte, 20<<20)
 	_, _ = rand.Read(input)
@@ -104,6 +107,7 @@ func TestExecLargeInput(t *testing.T) {
 }
 
 func TestExecOnTerminal(t *testing.T) {
+	t.Parallel()
 	e := withSessions(t)
 	c := e.onTerminal("exec", "-it", "--", "sh", "-c", `trap 'echo interrupted' INT; echo "$TERM $(stty size)"; read word; stty size; exit 3`)
 	c.Until("xterm 24 80\r\n")
@@ -120,6 +124,7 @@ func TestExecOnTerminal(t *testing.T) {
 }
 
 func TestShellOnTerminal(t *testing.T) {
+	t.Parallel()
 	e := withSessions(t)
 	c := e.onTerminal("shell")
 	c.Types("echo $((6*7)) $0\r")
@@ -132,6 +137,7 @@ func TestShellOnTerminal(t *testing.T) {
 
 // A signal from elsewhere, an end of the supervisor: the program goes, and the terminal is as it was.
 func TestSessionIsEnded(t *testing.T) {
+	t.Parallel()
 	e := withSessions(t)
 	for name, end := range map[string]func(*clitest.Terminal){
 		"signal": func(c *clitest.Terminal) { c.Signal(syscall.SIGTERM) },
@@ -166,6 +172,7 @@ func TestSessionIsEnded(t *testing.T) {
 
 // Without a terminal Ctrl-C ends the session.
 func TestExecIsInterrupted(t *testing.T) {
+	t.Parallel()
 	e := withSessions(t)
 	c := e.start("exec", "--", "sh", "-c", "echo begun; exec sleep 1000")
 	c.Until("begun")
@@ -178,6 +185,7 @@ func TestExecIsInterrupted(t *testing.T) {
 
 // A guest with older tools has what it had; what it cannot do is an error that says so.
 func TestExecWithoutSessions(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.Guest = &qemutest.Guest{}
 	s.Agent = &qemutest.Agent{Execs: map[string]qemutest.Exec{"cat": {Echo: true}}}

@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/stackemu/stackemu/internal/snapshot"
+	"github.com/stackemu/stackemu/internal/view"
 )
 
 func snapshotLsCommand() *cli.Command {
@@ -75,7 +76,7 @@ func printListed(out io.Writer, entries []snapshot.Entry) error {
 }
 
 func printJSON(out io.Writer, v any) error {
-	e := json.NewEncoder(out)
+	e := json.NewEncoder(view.JSON(out))
 	e.SetIndent("", "  ")
 	return e.Encode(v)
 }

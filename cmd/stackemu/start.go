@@ -49,9 +49,6 @@ func startAll(c *cli.Context, names []string) error {
 	if _, err := logger(c, os.Stderr); err != nil { // the supervisor would be the one to complain
 		return err
 	}
-	if err := withImage(c, conf, names); err != nil {
-		return err
-	}
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	terminal, noColor := view.Detect(os.Stderr, os.LookupEnv)

@@ -7,7 +7,7 @@ import (
 
 // A start does not take the supervisor's word for it, which is as old as its last look at the services.
 func TestStartSeesForItself(t *testing.T) {
-	t.Parallel() // it waits most of its time
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.run(0, "start")
 	st := e.status(0, "default")
@@ -34,6 +34,7 @@ func TestStartSeesForItself(t *testing.T) {
 
 // However often a running instance loses its VM, the next start is one.
 func TestStartAfterTheLastDeath(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1")
 	e.run(0, "start")
@@ -48,7 +49,7 @@ func TestStartAfterTheLastDeath(t *testing.T) {
 
 // A supervisor that hangs is told of with the way out.
 func TestStartOfASupervisorThatHangs(t *testing.T) {
-	t.Parallel() // it waits most of its time
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.run(0, "start")
 	st := e.status(0, "default")

@@ -81,6 +81,9 @@ func printStatus(out io.Writer, s status.Status, now time.Time) error {
 	}
 	row("instance", s.Instance)
 	row("state", stateInWords(s, now))
+	if s.Progress != nil {
+		row("progress", progressInWords(*s.Progress, false))
+	}
 	row("started", startInWords(s))
 	for _, x := range s.Services {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", x.Name, x.URL, view.Clean(healthInWords(x)))

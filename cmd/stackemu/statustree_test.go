@@ -37,6 +37,7 @@ fleet                 -        0         0        -
 
 // The tree of a running supervisor tells of the VM that was lost, and what has come in its place.
 func TestStatusTree(t *testing.T) {
+	t.Parallel()
 	e := newBackground(t, healthy)
 	e.complains(e.run(exitFailed, "status", "--tree"), "^stackemu: default: status: it is not running")
 	e.run(0, "start")

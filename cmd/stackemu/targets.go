@@ -91,19 +91,24 @@ func oneInstance(c *cli.Context) (config.Config, home.Instance, error) {
 	return conf, files, nil
 }
 
+func archFlag() cli.Flag {
+	return &cli.StringFlag{Name: "arch", Usage: "`ARCH` of the guest: amd64 or arm64 (default: EMULATOR_ARCH, or this machine's)"}
+}
+
 // runFlags are the flags of everything that starts instances.
 func runFlags() []cli.Flag {
 	return []cli.Flag{
 		nameFlag(),
+		archFlag(),
 		&cli.StringSliceFlag{Name: "mount", Usage: "let the guest see the directory `DIR[:ro]`, at /host/DIR; may be given up to three times"},
 		&cli.BoolFlag{Name: "require-snapshot", Usage: "fail instead of booting from the disk (for CI)"},
 		formatFlag(),
-		offlineFlag(),
+		&cli.BoolFlag{Name: "offline", Usage: "never use the network: without an image, fail instead of pulling one"},
 	}
 }
 
 // runSettings are those of runFlags that are settings.
-var runSettings = []string{"mount", "require-snapshot", "format", "offline"}
+var runSettings = []string{"arch", "mount", "require-snapshot", "format", "offline"}
 
 // configFor is the configuration of instances that are started, with what the flags of runFlags say.
 func configFor(c *cli.Context, names []string) (config.Config, error) {

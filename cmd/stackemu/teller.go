@@ -12,11 +12,13 @@ import (
 type teller struct {
 	screen *view.View
 	began  map[string]time.Time // when the start of an instance was asked for
-	quiet  bool                 // only what a person must know: lines of text
+	states map[string]string    // of each instance
+	paces  map[string]*pace     // of its long step
+	quiet  bool                 // only what a person must know: lines of text, and how far what takes long is
 }
 
 func newTeller(screen *view.View) *teller {
-	return &teller{screen: screen, began: map[string]time.Time{}}
+	return &teller{screen: screen, began: map[string]time.Time{}, states: map[string]string{}, paces: map[string]*pace{}}
 }
 
 func (t *teller) tell(instance string, e status.Event) {
@@ -26,7 +28,10 @@ func (t *teller) tell(instance string, e status.Event) {
 	}
 	switch e.Kind {
 	case status.StateEntered:
+		t.states[instance] = e.State
 		t.state(instance, e, elapsed)
+	case status.Progressed:
+		t.progress(instance, e)
 	case status.ServiceChanged:
 		if !t.quiet {
 			t.screen.Services(instance, []view.Service{{Name: e.Service, Healthy: e.Healthy, Took: e.Time.Sub(t.began[instance]), Note: e.Detail}})
@@ -52,6 +57,17 @@ func (t *teller) state(instance string, e status.Event, elapsed time.Duration) {
 		t.screen.Ready(instance, elapsed, howInWords[e.How], urlsOf(e.Services))
 	default:
 		t.screen.State(instance, e.State, elapsed, "")
+	}
+}
+
+// progress shows a long step.
+func (t *teller) progress(instance string, e status.Event) {
+	if t.paces[instance] == nil {
+		t.paces[instance] = &pace{}
+	}
+	live := t.screen.Live()
+	if e.Progress != nil && (live || t.paces[instance].due(*e.Progress, e.Time)) {
+		t.screen.State(instance, t.states[instance], e.Time.Sub(t.began[instance]), progressInWords(*e.Progress, live))
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/stackemu/stackemu/internal/trace"
+	"github.com/stackemu/stackemu/internal/view"
 )
 
 // traceFormats are the flags that choose what is printed: one of them, or none for the tree.
@@ -135,11 +136,11 @@ func printStart(c *cli.Context, out io.Writer, s *trace.Start, filter trace.Filt
 	case c.Bool("explain"):
 		return cleaned(out, func(out io.Writer) error { return trace.Explain(out, s) })
 	case c.Bool("json"):
-		return trace.NDJSON(out, filter.Select(s.Records))
+		return trace.NDJSON(view.JSON(out), filter.Select(s.Records))
 	case c.Bool("mermaid"):
-		return s.Mermaid(out, filter)
+		return cleaned(out, func(out io.Writer) error { return s.Mermaid(out, filter) })
 	case c.Bool("perfetto"):
-		return s.Perfetto(out, filter)
+		return s.Perfetto(view.JSON(out), filter)
 	case c.IsSet("html"):
 		return writePage(c.String("html"), s)
 	}
@@ -174,9 +175,9 @@ func followTrace(c *cli.Context, path string, filter trace.Filter) error {
 		}
 		var err error
 		if c.Bool("json") {
-			err = trace.NDJSON(os.Stdout, []*trace.Record{r})
+			err = trace.NDJSON(view.JSON(os.Stdout), []*trace.Record{r})
 		} else {
-			_, err = fmt.Println(r.Time.Format("15:04:05.000000"), trace.Line(r))
+			_, err = fmt.Println(r.Time.Format("15:04:05.000000"), view.Clean(trace.Line(r)))
 		}
 		if err != nil {
 			give(err) // nobody reads any more

@@ -19,6 +19,7 @@ import (
 
 // Every form of a trace, of an instance that runs and of one that is stopped.
 func TestTrace(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	u := e.up()
 	check := func() {
@@ -66,6 +67,7 @@ func TestTrace(t *testing.T) {
 
 // What happens is told while it happens.
 func TestTraceFollow(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.run(0, "capture")
 	f := e.start("trace", "--follow", "--actor", "fleet/default")
@@ -80,6 +82,7 @@ func TestTraceFollow(t *testing.T) {
 
 // The report has what is needed, and none of the secrets that the guest was given.
 func TestBugReport(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.Guest = &qemutest.Guest{RequestTo: filepath.Join(t.TempDir(), "request")}
 	e := newEmulator(t, s)

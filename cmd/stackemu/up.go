@@ -42,9 +42,6 @@ func up(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := withImage(c, conf, names); err != nil {
-		return err
-	}
 	j, err := upJob(c, conf, names)
 	if err != nil {
 		return err

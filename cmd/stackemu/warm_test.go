@@ -66,6 +66,7 @@ func (e *emulator) snapshots() (names []string) {
 }
 
 func TestFirstUpCapturesAndResumes(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	c := e.up()
 	e.rotated()
@@ -79,6 +80,7 @@ func TestFirstUpCapturesAndResumes(t *testing.T) {
 
 // What the guest is told is about this host and now, and of what the capture's guest was told nothing is left.
 func TestGuestIsToldWhereItIs(t *testing.T) {
+	t.Parallel()
 	s := healthy
 	s.Guest = &qemutest.Guest{RequestTo: filepath.Join(t.TempDir(), "request")}
 	e := newEmulator(t, s)
@@ -102,6 +104,7 @@ func TestGuestIsToldWhereItIs(t *testing.T) {
 
 // A stop saves what the instance has become. The next start goes on from there, with the same secrets, as often as one likes.
 func TestUpResumesTheSession(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	c := e.up()
 	key := e.rotated()
@@ -119,6 +122,7 @@ func TestUpResumesTheSession(t *testing.T) {
 
 // Two guests that leave the same snapshot have different secrets.
 func TestEveryLifeHasItsSecrets(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	c := e.up()
 	first := e.rotated()
@@ -134,6 +138,7 @@ func TestEveryLifeHasItsSecrets(t *testing.T) {
 
 // A session that cannot be saved costs the next start its speed, and nothing else.
 func TestSessionThatCannotBeSaved(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.run(0, "capture")
 	s := healthy
@@ -155,6 +160,7 @@ func TestSessionThatCannotBeSaved(t *testing.T) {
 
 // The second Ctrl-C does not wait for a guest that cannot be saved now.
 func TestSecondCtrlCWhileSaving(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.run(0, "capture")
 	s := healthy
@@ -173,6 +179,7 @@ func TestSecondCtrlCWhileSaving(t *testing.T) {
 
 // A directory of the host is there after every resume, and is in no snapshot and no session.
 func TestMountIsPluggedInAgain(t *testing.T) {
+	t.Parallel()
 	e := newEmulator(t, healthy)
 	dir := t.TempDir()
 	for range 2 {

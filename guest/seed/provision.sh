@@ -13,7 +13,7 @@ finish() {
     console STACK_CLOUD_INIT_DONE
   else
     # The journal ends with the image: what it knows has to be on the console.
-    journalctl --no-pager --output=cat -n 80 -u stack.service -u stack-ready.service -u stack-provision.service >/dev/console 2>&1 || true
+    journalctl --no-pager --output=cat -n 80 -u 'stack*' >/dev/console 2>&1 || true
     console "STACK_CLOUD_INIT_FAILED: $reason (exit code $code)"
   fi
   sync

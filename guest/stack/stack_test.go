@@ -22,7 +22,7 @@ func read(t *testing.T, path string) string {
 
 func TestFilesAreComplete(t *testing.T) {
 	for _, path := range []string{
-		"app/backend/server.js", "app/dashboard/server.js", "app/dashboard/built/index.html", "app/migrations/0001_projects.sql",
+		"app/names.js", "app/backend/server.js", "app/dashboard/server.js", "app/dashboard/built/index.html", "app/migrations/0001_projects.sql",
 		"app/seed/0001_admin.sql", "etc/supervisor/supervisord.conf", "etc/stack/postgresql/postgresql.conf",
 		"usr/local/lib/stack/supervisord.py", "var/log/stack/README",
 	} {

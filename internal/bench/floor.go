@@ -89,7 +89,7 @@ func (d *driven) prepare(ctx context.Context, r *room) error {
 		return err
 	}
 	d.closers = append(d.closers, held.Close)
-	found, err := snapshot.Open(r.config.Folders().Snapshots).FindContext(ctx, parts)
+	found, err := snapshot.Open(r.config.Folders().Snapshots).FindContext(ctx, parts, nil)
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func (f *folder) packedRAM(ctx context.Context, s setup) (_ string, err error) {
 	if err != nil {
 		return "", err
 	}
-	found, err := snapshot.Open(f.snapshots()).FindContext(ctx, parts)
+	found, err := snapshot.Open(f.snapshots()).FindContext(ctx, parts, nil)
 	if err != nil {
 		return "", err
 	}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -150,6 +151,41 @@ func TestFeedForgetsTheOldest(t *testing.T) {
 	}
 	if first != 7 || n != keptEvents {
 		t.Errorf("%d events from number %d", n, first)
+	}
+}
+
+// Of progress only the latest is told to who comes later; who follows hears of all of it.
+func TestFeedKeepsTheLatestProgress(t *testing.T) {
+	f := NewFeed("default")
+	said := func(done int64) status.Event {
+		return status.Event{Kind: status.Progressed, Progress: &status.Progress{Doing: "downloading", Done: done}}
+	}
+	f.Publish(state("pulling"))
+	var followed []int64
+	for e := range f.Events(t.Context(), 0) {
+		switch {
+		case e.Kind == status.StateEntered && e.State == "preparing":
+			f.Publish(status.Event{Kind: status.Ended})
+		case e.Kind == status.Progressed && e.Progress.Done == 3:
+			followed = append(followed, e.Progress.Done)
+			f.Publish(state("preparing"))
+		case e.Kind == status.Progressed:
+			followed = append(followed, e.Progress.Done)
+			f.Publish(said(e.Progress.Done + 1))
+		case e.Kind == status.StateEntered:
+			f.Publish(said(1))
+		}
+	}
+	var later []string
+	for e := range f.Events(t.Context(), 0) {
+		word := string(e.Kind)
+		if e.Progress != nil {
+			word += fmt.Sprint(" ", e.Progress.Done, " ", e.Seq)
+		}
+		later = append(later, word)
+	}
+	if got := fmt.Sprint(followed, later); got != "[1 2 3] [state progress 3 4 state ended]" {
+		t.Errorf("got %s", got)
 	}
 }
 

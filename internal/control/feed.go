@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,8 +29,8 @@ func NewFeed(instance string) *Feed {
 	return &Feed{status: status.New(instance), changed: make(chan struct{})}
 }
 
-// Publish gives an event its number, and a time if it has none, and tells it to everybody. An event after the last one ([status.Ended]) is
-// forgotten.
+// Publish gives an event its number, and a time if it has none, and tells it to everybody. Progress takes the place of the progress
+// right before it. An event after the last one ([status.Ended]) is forgotten.
 func (f *Feed) Publish(e status.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -42,8 +43,11 @@ func (f *Feed) Publish(e status.Event) {
 		e.Time = time.Now()
 	}
 	f.status = status.Apply(f.status, e)
-	if len(f.events) == keptEvents {
-		f.events = append(f.events[:0:0], f.events[1:]...)
+	switch last := len(f.events) - 1; {
+	case last >= 0 && e.Kind == status.Progressed && f.events[last].Kind == status.Progressed:
+		f.events = slices.Clone(f.events[:last]) // who reads it has a part of the one before
+	case len(f.events) == keptEvents:
+		f.events = slices.Clone(f.events[1:])
 	}
 	f.events = append(f.events, e)
 	f.ended = e.Kind == status.Ended

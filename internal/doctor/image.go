@@ -44,7 +44,7 @@ func (p *patient) firmware(ctx context.Context) []Finding {
 	if err != nil {
 		return []Finding{with(Problem, code, install(packages["arm64"]), "there is an image for arm64, and no QEMU for it: %s", firstPart(err))}
 	}
-	path, _, err := b.FindFirmware()
+	path, err := b.FindFirmware()
 	if err != nil {
 		return []Finding{with(Problem, code, install("qemu-efi-aarch64"), "%s", firstPart(err))}
 	}

@@ -53,7 +53,7 @@ func (f *follower) await(at int64) (front int64) {
 // run returns the digest of all that was reached, as "sha256:" and hexadecimal digits, after finish.
 func (f *follower) run(ctx context.Context) (string, error) {
 	defer context.AfterFunc(ctx, f.finish)()
-	hash, buffer := sha256.New(), make([]byte, 1<<20)
+	hash, buffer := sha256.New(), make([]byte, hashBuffer)
 	for at := int64(0); ; {
 		front := f.await(at)
 		if ctx.Err() != nil {
@@ -71,12 +71,15 @@ func (f *follower) run(ctx context.Context) (string, error) {
 	}
 }
 
+// hashBuffer fits a processor's cache, where a hash finds what has just been copied.
+const hashBuffer = 256 << 10
+
 // digestPrefix names the hash, as GitHub and the sidecars of images do.
 const digestPrefix = "sha256:"
 
 // CopyDigest copies until the end, and returns the digest and the size of what it has copied. Each buffer is told.
 func CopyDigest(ctx context.Context, to io.Writer, from io.Reader, tell func(done int64)) (digest string, size int64, err error) {
-	hash, buffer := sha256.New(), make([]byte, copyBuffer)
+	hash, buffer := sha256.New(), make([]byte, hashBuffer)
 	for {
 		if ctx.Err() != nil {
 			return "", 0, context.Cause(ctx)

@@ -28,47 +28,94 @@ const buildLimit = 20 * time.Minute
 // An app of somebody else becomes an image by what docs/guest-contract.md says, and nothing else: the files of the test are the
 // page's. Only docker is played, by as much of a Dockerfile as the page uses.
 func TestContractPage(t *testing.T) {
+	e, files := newToy(t)
+	e.goBuild("toy", "main.go")
+	dockerBuild(t, files["Dockerfile"], "toy.tar")
+	e.buildImage("--container", "toy.tar")
+	e.toyLife()
+}
+
+// The same app under Docker, with what the page says about that: a program of the image that takes the secrets.
+func TestContractPageOnDocker(t *testing.T) {
+	e, files := newToy(t)
+	profile, _, found := strings.Cut(files["stackemu.yaml"], "    rotation:\n")
+	if !found {
+		t.Fatal("the page's profile has no rotation")
+	}
+	e.writeFile("stackemu.yaml", profile+files["rotation.yaml"])
+	e.goBuild("toy", "main.go")
+	e.goBuild("rotate-secrets", "rotate-secrets.go")
+	dockerBuild(t, files["Dockerfile"]+files["Dockerfile.docker"], "toy.tar")
+	e.buildImage("--container", "toy.tar", "--engine", "docker")
+	e.toyLife()
+}
+
+// newToy is an emulator that has no image yet, and the files of the page, in the working directory.
+func newToy(t *testing.T) (*emulator, map[string]string) {
+	t.Helper()
 	bin := os.Getenv("STACKEMU_E2E_BIN")
 	if os.Getenv("STACKEMU_E2E_BUILD") == "" || bin == "" {
-		t.Skip("builds an image, which takes minutes: set STACKEMU_E2E_BUILD=1, too")
+		t.Skip("builds an image, which takes minutes: run make e2e-build")
 	}
 	e := &emulator{T: t, bin: bin, home: t.TempDir(), port: map[string]int{"TOY": freePort(t)}}
 	e.env = append(os.Environ(), "STACK_EMULATOR_HOME="+e.home, fmt.Sprintf("TOY_PORT=%d", e.port["TOY"]))
 	t.Chdir(t.TempDir()) // where the program finds the page's stackemu.yaml
 	files := pageFiles(t, filepath.Join(pageDir, "guest-contract.md"))
 	for file, text := range files {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		e.writeFile(file, text)
 	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", "toy", "main.go")
+	return e, files
+}
+
+func (e *emulator) writeFile(name, text string) {
+	e.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		e.Fatal(err)
+	}
+}
+
+// goBuild makes a static program of one file.
+func (e *emulator) goBuild(program, source string) {
+	e.Helper()
+	build := exec.CommandContext(e.Context(), "go", "build", "-o", program, source)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+		e.Fatalf("go build: %v\n%s", err, out)
 	}
-	dockerBuild(t, files["Dockerfile"], "toy.tar")
+}
 
-	image := clitest.Start(t, buildLimit, e.env, bin, "image", "build", "--container", "toy.tar")
+func (e *emulator) buildImage(args ...string) {
+	e.Helper()
+	image := clitest.Start(e, buildLimit, e.env, e.bin, append([]string{"image", "build"}, args...)...)
 	if code := image.End(); code != 0 {
-		t.Fatalf("image build: %d\n%s", code, image.Stderr())
+		e.Fatalf("image build: %d\n%s", code, image.Stderr())
 	}
+	e.Log(image.Stdout())
+}
+
+// toyLife starts the app in every way there is. Its data and its secret stay until the instance is reset.
+func (e *emulator) toyLife() {
+	e.Helper()
 	c := e.up()
 	key := e.toy(1)
+	if logs := e.run(0, "logs", "default", "--source", "stack"); !strings.Contains(logs, "waiting for visits") {
+		e.Errorf("logs: %q", logs)
+	}
 	e.stop(c)
 	c = e.up() // from its session
 	if again := e.toy(2); again != key {
-		t.Errorf("another key after a stop: %q", again)
+		e.Errorf("another key after a stop: %q", again)
 	}
 	e.stop(c)
 	c = e.up("EMULATOR_NO_SNAPSHOT=1") // from its disk
 	if again := e.toy(3); again != key {
-		t.Errorf("another key after a boot: %q", again)
+		e.Errorf("another key after a boot: %q", again)
 	}
 	e.stop(c)
 	e.reset()
 	c = e.up()
 	if other := e.toy(1); other == key {
-		t.Error("two instances have the same key")
+		e.Error("two instances have the same key")
 	}
 	e.stop(c)
 }
@@ -99,7 +146,7 @@ func pageFiles(t *testing.T, page string) map[string]string {
 	for _, block := range regexp.MustCompile("(?ms)^```[a-z]+ file=(\\S+)\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
 		files[block[1]] = block[2]
 	}
-	for _, file := range []string{"main.go", "Dockerfile", "stackemu.yaml"} {
+	for _, file := range []string{"main.go", "Dockerfile", "stackemu.yaml", "rotate-secrets.go", "Dockerfile.docker", "rotation.yaml"} {
 		if files[file] == "" {
 			t.Fatalf("%s shows no %s", page, file)
 		}

@@ -5,9 +5,12 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -59,6 +62,31 @@ func TestSignUpInABrowser(t *testing.T) {
 		t.Errorf("the dashboard shows %q", user)
 	}
 	page.until(shown)
+	e.stop(c)
+}
+
+// A web page whose name has come to mean 127.0.0.1 (DNS rebinding) gets nothing from any service; people, and containers of the
+// same machine, do.
+func TestForeignNamesAreRefused(t *testing.T) {
+	e := newEmulator(t)
+	c := e.up()
+	for service, path := range map[string]string{"BACKEND": "/health?db=1", "DASHBOARD": "/handler/sign-in", "MINIO": "/minio/health/live", "INBUCKET": "/"} {
+		for host, want := range map[string]int{"localhost": 200, "127.0.0.1": 200, "app.localhost": 200, "host.docker.internal": 200,
+			"evil.example": 403, "localhost.evil.example": 403, "127.0.0.1.evil.example": 403} {
+			r, err := http.NewRequest(http.MethodGet, e.url(service, path), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host, r.Close = net.JoinHostPort(host, strconv.Itoa(e.port[service])), true
+			answer, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answer.Body.Close(); answer.StatusCode != want {
+				t.Errorf("%s by the name %s: %d, want %d", service, host, answer.StatusCode, want)
+			}
+		}
+	}
 	e.stop(c)
 }
 

@@ -154,6 +154,11 @@ func (b *Boot) wire(context.Context) error {
 			w.Forwards = append(w.Forwards, qemu.Forward{HostPort: s.HostPort, GuestPort: s.GuestPort})
 		}
 	}
+	if b.layout.Arch == qemu.ARM64 {
+		if w.Firmware, err = b.binary.FindFirmware(); err != nil {
+			return err
+		}
+	}
 	if b.args, err = b.layout.Argv(*w); err != nil {
 		return err
 	}

@@ -101,6 +101,7 @@ func (i *Instance) findQEMU(ctx context.Context) error {
 	if s.Machine, err = qemu.ProbeAccel(ctx, s.binary, s.layout, i.home.Cache); err != nil {
 		return err
 	}
+	s.layout = s.layout.Under(s.Machine.Accel)
 	if s.Machine.Note != "" {
 		s.Notes = append(s.Notes, s.Machine.Note)
 	}

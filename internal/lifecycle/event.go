@@ -16,6 +16,12 @@ type (
 	}
 	// PrepareFailed says why it is not. Another try does not help: the user has to act.
 	PrepareFailed struct{ Err error }
+	// ImageMissing says that there is no image to make the instance from, as an error. One has to be pulled first.
+	ImageMissing struct{ Err error }
+	// Pulled says that it is there now.
+	Pulled struct{}
+	// PullFailed says why it is not. Whoever pulls has tried again where that could help.
+	PullFailed struct{ Err error }
 	// MonitorUp says that QEMU runs and its monitor answers.
 	MonitorUp struct{}
 	// Loaded says that the snapshot or session is in the machine, and that its guest runs.
@@ -64,6 +70,9 @@ type (
 func (Start) event()          {}
 func (Prepared) event()       {}
 func (PrepareFailed) event()  {}
+func (ImageMissing) event()   {}
+func (Pulled) event()         {}
+func (PullFailed) event()     {}
 func (MonitorUp) event()      {}
 func (GuestUp) event()        {}
 func (Loaded) event()         {}
@@ -99,6 +108,8 @@ type (
 	// Prepare makes ready what QEMU needs, off the mailbox. Cold forbids a snapshot and a capture: one of them has failed.
 	// Captured says that there has been a capture already, so that there must not be another.
 	Prepare struct{ Cold, Captured bool }
+	// Pull has an image pulled. That takes as long as it takes: a pull that gets nowhere ends by itself.
+	Pull struct{}
 	// Boot starts a new generation: QEMU, its monitor and its agent.
 	Boot struct{}
 	// Load brings the snapshot or session into the machine and lets it run.
@@ -135,6 +146,7 @@ func (Enter) effect()     {}
 func (Arm) effect()       {}
 func (Disarm) effect()    {}
 func (Prepare) effect()   {}
+func (Pull) effect()      {}
 func (Boot) effect()      {}
 func (Load) effect()      {}
 func (Refresh) effect()   {}

@@ -17,13 +17,14 @@ import (
 	"time"
 )
 
-// State is where an instance stands. Each value says what ends it. Pulling will come before Preparing.
+// State is where an instance stands. Each value says what ends it.
 type State uint8
 
 // The states, in the order in which a good start passes through them.
 const (
 	Absent      State = iota // nothing has been done; ends with Start
-	Preparing                // files, ports and accelerator are being made ready; ends with Prepared or PrepareFailed
+	Preparing                // files, ports and accelerator are being made ready; ends with Prepared, PrepareFailed or ImageMissing
+	Pulling                  // there is no image, and one is being pulled; ends with Pulled or PullFailed
 	Capturing                // a guest boots to be captured; ends when every service is healthy
 	Resuming                 // QEMU is being started and loads a snapshot or session; ends when the guest runs
 	ColdBooting              // QEMU is being started and boots its disk; ends when the guest's agent has come up
@@ -39,7 +40,7 @@ const (
 	Failed                   // final: no process is left, the causes tell why
 )
 
-var stateNames = [...]string{"absent", "preparing", "capturing", "resuming", "cold-booting", "adopting", "refreshing", "probing", "ready", "saving", "draining", "backoff", "stopping", "stopped", "failed"}
+var stateNames = [...]string{"absent", "preparing", "pulling", "capturing", "resuming", "cold-booting", "adopting", "refreshing", "probing", "ready", "saving", "draining", "backoff", "stopping", "stopped", "failed"}
 
 // String gives the name that users see in lines, logs and documents.
 func (s State) String() string { return stateNames[s] }
@@ -142,6 +143,7 @@ type Instance struct {
 	saved     bool // while Saving: it is on disk
 
 	captureOnly bool // the end is a snapshot, not a running instance
+	pulled      bool // an image has been pulled
 	captured    bool // there has been a capture
 	cold        bool // a resume or a capture has failed: no other one
 	fellBack    bool // the generation that drains is followed by a cold boot at once

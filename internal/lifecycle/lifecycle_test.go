@@ -63,6 +63,8 @@ func at(t *testing.T, s State) *Instance {
 	t.Helper()
 	i := New(DefaultPolicy())
 	switch s {
+	case Pulling:
+		story(i, t0, Start{}, ImageMissing{errBoom})
 	case Draining:
 		story(i, t0, append(good, Died{Err: errBoom})...)
 	case Backoff:
@@ -102,6 +104,15 @@ func TestColdStart(t *testing.T) {
 		"probing", "deadline 4m0s", "probe",
 		"confirm",
 		"ready", "disarm")
+}
+
+// Without an image one is pulled first. That has no deadline.
+func TestPull(t *testing.T) {
+	check(t, story(New(DefaultPolicy()), t0, Start{}, ImageMissing{errBoom}, ImageMissing{errBoom}, DeadlinePassed{errBoom}, Pulled{}, Pulled{}, Prepared{}),
+		"preparing", "deadline 6m0s", "prepare",
+		"pulling", "disarm", "pull",
+		"preparing", "deadline 6m0s", "prepare",
+		"cold-booting", "deadline 30s", "boot")
 }
 
 // A sign of life that is ahead of the monitor's first answer counts.
@@ -256,6 +267,8 @@ func TestStop(t *testing.T) {
 		{"before anything", Absent, []Event{Stop{}}, []string{"stopped", "disarm", "finish <nil>"}},
 		{"while preparing", Preparing, []Event{Stop{}, Prepared{}, Drained{}},
 			[]string{"stopping", "deadline 20s", "drain", "stopped", "disarm", "finish <nil>"}},
+		{"while an image is pulled", Pulling, []Event{Stop{}, PullFailed{errBoom}, Pulled{}, Drained{}},
+			[]string{"stopping", "deadline 20s", "drain", "stopped", "disarm", "finish <nil>"}},
 		{"while QEMU starts", ColdBooting, []Event{Stop{}, MonitorUp{}, Died{}, Drained{}},
 			[]string{"stopping", "deadline 20s", "drain", "stopped", "disarm", "finish <nil>"}},
 		{"while a generation drains", Draining, []Event{Stop{}, Drained{}}, []string{"stopped", "disarm", "finish <nil>"}},
@@ -299,6 +312,10 @@ func TestFailures(t *testing.T) {
 	}{
 		{"cannot prepare", Preparing, []Event{PrepareFailed{errBoom}, Drained{}},
 			[]string{"draining", "deadline 20s", "drain", "failed", "disarm", "finish boom"}},
+		{"cannot pull", Pulling, []Event{PullFailed{errBoom}, Drained{}},
+			[]string{"draining", "deadline 20s", "drain", "failed", "disarm", "finish boom"}},
+		{"the image is gone again", Pulling, []Event{Pulled{}, ImageMissing{errBoom}, Drained{}},
+			[]string{"preparing", "deadline 6m0s", "prepare", "draining", "deadline 20s", "drain", "failed", "disarm", "finish boom"}},
 		{"QEMU refuses its command line", ColdBooting, []Event{Died{Err: errBoom, Misconfigured: true}, Drained{}},
 			[]string{"draining", "deadline 20s", "drain", "failed", "disarm", "finish boom"}},
 		{"the guest stands still, and so does the next one", ColdBooting, []Event{MonitorUp{}, DeadlinePassed{errBoom}, Drained{}, BackoffOver{}, Prepared{}, MonitorUp{}},
@@ -317,7 +334,7 @@ func TestFailures(t *testing.T) {
 
 // Every event in every state: nothing panics, a final state stays, and a stop always leads to an end.
 func TestEveryEventInEveryState(t *testing.T) {
-	events := []Event{Start{}, Start{CaptureOnly: true}, Prepared{}, Prepared{Way: Capture}, Prepared{Way: Resume, Sessions: true}, PrepareFailed{errBoom}, MonitorUp{}, GuestUp{},
+	events := []Event{Start{}, Start{CaptureOnly: true}, Prepared{}, Prepared{Way: Capture}, Prepared{Way: Resume, Sessions: true}, PrepareFailed{errBoom}, ImageMissing{errBoom}, Pulled{}, PullFailed{errBoom}, MonitorUp{}, GuestUp{},
 		Loaded{}, Refreshed{}, PortsOpened{}, Healthy{}, Saved{}, SaveFailed{errBoom}, Sealed{}, SealFailed{errBoom}, Died{Err: errBoom}, Died{PoweredOff: true}, StageFailed{errBoom},
 		DeadlinePassed{errBoom}, Drained{}, BackoffOver{}, Stop{}, Stop{Kill: true}, RungFailed{RungAgent, errBoom}, RungFailed{RungQuit, errBoom}}
 	for s := Absent; s <= Failed; s++ {

@@ -22,6 +22,8 @@ func (i *Instance) Step(now time.Time, ev Event) []Effect {
 		}
 	case Preparing:
 		return i.preparing(now, ev)
+	case Pulling:
+		return i.pulling(now, ev)
 	case Capturing, Resuming, ColdBooting, Adopting, Refreshing, Probing, Ready:
 		if effects := i.better(ev); effects != nil {
 			return effects
@@ -50,10 +52,33 @@ func (i *Instance) preparing(now time.Time, ev Event) []Effect {
 	switch ev := ev.(type) {
 	case Prepared:
 		return i.launch(ev)
+	case ImageMissing:
+		return i.pull(now, ev.Err)
 	case PrepareFailed:
 		i.fatal = true
 		return i.lost(now, ev.Err)
 	case DeadlinePassed:
+		i.fatal = true
+		return i.lost(now, ev.Err)
+	}
+	return nil
+}
+
+// pull has an image pulled, once: one that is gone again is somebody's wish.
+func (i *Instance) pull(now time.Time, missing error) []Effect {
+	if i.pulled {
+		i.fatal = true
+		return i.lost(now, missing)
+	}
+	return i.enter(Pulling, Disarm{}, Pull{})
+}
+
+func (i *Instance) pulling(now time.Time, ev Event) []Effect {
+	switch ev := ev.(type) {
+	case Pulled:
+		i.pulled = true
+		return i.prepare()
+	case PullFailed:
 		i.fatal = true
 		return i.lost(now, ev.Err)
 	}

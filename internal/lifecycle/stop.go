@@ -13,7 +13,7 @@ func (i *Instance) stop(ev Stop) []Effect {
 	switch i.state {
 	case Absent:
 		return i.finish(Stopped, nil)
-	case Preparing, Backoff, ColdBooting, Resuming, Capturing: // no guest that could lose anything has run yet
+	case Preparing, Pulling, Backoff, ColdBooting, Resuming, Capturing: // no guest that could lose anything has run yet
 		return i.enter(Stopping, i.cutOff()...)
 	case Adopting, Refreshing, Probing, Ready:
 		switch {

@@ -75,7 +75,7 @@ func Run(ctx context.Context, c config.Config, now time.Time, dry bool) (Result,
 		}
 		errs = append(errs, part(ctx))
 	}
-	return p.result, errors.Join(errs...)
+	return p.result, errors.Join(append(errs, p.names())...)
 }
 
 // remove removes a thing, whose lock the caller has.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/snapshot"
+	"github.com/stackemu/stackemu/internal/snapshot/pack"
 	"github.com/stackemu/stackemu/qemu"
 )
 
@@ -151,6 +152,59 @@ func TestRun(t *testing.T) {
 	}
 	if again := y.prune(false); len(again.Removed) != 0 {
 		t.Errorf("there is more: %+v", again.Removed)
+	}
+}
+
+// A snapshot that is gone may have left the names that it had beside its image. One name more is a snapshot that is there.
+func TestNamesOfSnapshotsThatAreGone(t *testing.T) {
+	y := newYard(t)
+	image := y.put(0, "images/stack-emulator-amd64.qcow2")
+	beside := func(image, suffix string) string { return filepath.Join(filepath.Dir(image), "stack-emulator-"+suffix) }
+	ours := func(path string) string {
+		y.Helper()
+		if err := pack.Pack(y.Context(), path, image, nil); err != nil {
+			y.Fatal(err)
+		}
+		return path
+	}
+	link := func(err error) {
+		y.Helper()
+		if err != nil {
+			y.Fatal(err)
+		}
+	}
+	snapshots := y.conf.Folders().Snapshots
+	gone := []string{ours(beside(image, "amd64.savevm.zst")), beside(image, "amd64.savevm.raw"), beside(image, "amd64.savevm.disk.qcow2")}
+	for _, name := range gone[1:] {
+		link(os.Symlink(filepath.Join(snapshots, strings.Repeat("a", 20), "savevm.raw"), name))
+	}
+	other := strings.Repeat("b", 20)
+	y.put(0, "snapshots/"+other+".broken-20260101-000000.000000/x") // goes, and its names with it
+	link(os.MkdirAll(filepath.Join(snapshots, "of-a-friend"), 0o700))
+	stay := []string{beside(image, "arm64.savevm.zst"), beside(image, "arm64.savevm.raw"), beside(image, "x.savevm.raw"), y.put(0, "images/theirs.savevm.zst"), image}
+	link(os.Link(ours(filepath.Join(snapshots, "of-a-friend", "savevm.zst")), stay[0]))
+	link(os.Symlink(filepath.Join(snapshots, "of-a-friend", "savevm.raw"), stay[1])) // its cache, which is made again
+	link(os.Symlink("/elsewhere/x", stay[2]))
+	broken := filepath.Join(snapshots, other+".broken-20260101-000000.000000")
+	both := beside(image, "b.savevm.zst")
+	link(os.Link(ours(filepath.Join(broken, "savevm.zst")), both))
+
+	dry := y.prune(true)
+	r := y.prune(false)
+	want := "images/stack-emulator-amd64.savevm.disk.qcow2 images/stack-emulator-amd64.savevm.raw images/stack-emulator-amd64.savevm.zst " +
+		"images/stack-emulator-b.savevm.zst snapshots/" + filepath.Base(broken)
+	if got := y.names(r.Removed); got != want || y.names(dry.Removed) != want || r.Bytes() != dry.Bytes() || r.Bytes() == 0 {
+		t.Errorf("removed %s\nwant    %s\n%d bytes, in a dry run %d: %s", got, want, r.Bytes(), dry.Bytes(), y.names(dry.Removed))
+	}
+	for _, path := range gone {
+		if _, err := os.Lstat(path); err == nil {
+			t.Errorf("%s is left", path)
+		}
+	}
+	for _, path := range stay {
+		if _, err := os.Lstat(path); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

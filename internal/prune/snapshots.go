@@ -48,6 +48,9 @@ func Images(ctx context.Context, h home.Home) (map[string]bool, error) {
 	}
 	digests := map[string]bool{}
 	for _, path := range paths {
+		if isLinkName(path) {
+			continue
+		}
 		digest, err := snapshot.ImageDigest(ctx, path, h.Cache)
 		if err != nil {
 			return nil, err

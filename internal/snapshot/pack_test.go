@@ -81,6 +81,42 @@ func TestPackAndFind(t *testing.T) {
 }
 
 // Any zstd tool reads what was packed.
+// Who looks for a snapshot hears how its restore gets on, up to the end; where there is nothing to restore, nothing.
+func TestFindTellsProgress(t *testing.T) {
+	for _, p := range []snapshot.Parts{sound, soundMapped} {
+		t.Run(string(p.Format), func(t *testing.T) {
+			s, _, _ := packedStore(t, p)
+			var last, whole int64
+			told := 0
+			progress := func(done, total int64) {
+				if told++; done < last || told > 1 && total != whole {
+					t.Errorf("%d of %d after %d of %d", done, total, last, whole)
+				}
+				last, whole = done, total
+			}
+			sn, err := s.FindContext(within(t), p, progress)
+			check(t, err)
+			var restored int64
+			for _, f := range sn.Manifest.Files {
+				if raw, _ := rawName(p); f.Name == raw || f.Name == "disk.qcow2" {
+					restored += f.Size
+				}
+			}
+			check(t, sn.Close())
+			if told == 0 || last != restored || whole != restored {
+				t.Errorf("told %d times, %d of %d at last, want %d", told, last, whole, restored)
+			}
+			told = 0
+			sn, err = s.FindContext(within(t), p, progress)
+			check(t, err)
+			check(t, sn.Close())
+			if told != 0 {
+				t.Errorf("told %d times of nothing", told)
+			}
+		})
+	}
+}
+
 func TestProgramReadsPacked(t *testing.T) {
 	zstd, err := exec.LookPath("zstd")
 	if err != nil {
@@ -281,7 +317,7 @@ func TestPackingIsGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(within(t))
 	cancel()
 	var damaged *snapshot.DamagedError
-	if _, err := s.FindContext(ctx, sound); !errors.Is(err, context.Canceled) || errors.As(err, &damaged) {
+	if _, err := s.FindContext(ctx, sound, nil); !errors.Is(err, context.Canceled) || errors.As(err, &damaged) {
 		t.Errorf("find: %v", err)
 	}
 	if _, err := s.Check(ctx, sound.Key(), true, nil); !errors.Is(err, context.Canceled) {

@@ -73,7 +73,7 @@ func (s *Store) reserve(ctx context.Context, p Parts, waiting func(), old string
 
 // tryReserve fails with errHeld while another process captures.
 func (s *Store) tryReserve(ctx context.Context, p Parts, old string) (*Reservation, *Snapshot, error) {
-	sn, err := s.find(ctx, p)
+	sn, err := s.find(ctx, p, nil)
 	if err == nil && sn.Dir != old {
 		return nil, sn, nil
 	}

@@ -64,18 +64,19 @@ func (e *DamagedError) Unwrap() error { return e.Err }
 //
 // When there is none, the error is a [*NoneError]. When there is one that is damaged, it is set aside, and the error is a
 // [*DamagedError]. Any other error says nothing about the snapshot.
-func (s *Store) Find(p Parts) (*Snapshot, error) { return s.FindContext(context.Background(), p) }
+func (s *Store) Find(p Parts) (*Snapshot, error) { return s.FindContext(context.Background(), p, nil) }
 
-// FindContext is [Store.Find] for who may not want to wait for it: a cache that is missing is restored, which takes seconds.
-func (s *Store) FindContext(ctx context.Context, p Parts) (*Snapshot, error) {
-	sn, err := s.find(ctx, p)
+// FindContext is [Store.Find] for who may not want to wait for it: a cache that is missing is restored, which takes seconds and is
+// told to progress, unless that is nil.
+func (s *Store) FindContext(ctx context.Context, p Parts, progress Progress) (*Snapshot, error) {
+	sn, err := s.find(ctx, p, progress)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
 	return sn, nil
 }
 
-func (s *Store) find(ctx context.Context, p Parts) (*Snapshot, error) {
+func (s *Store) find(ctx context.Context, p Parts, progress Progress) (*Snapshot, error) {
 	sn, err := s.hold(p.Key())
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func (s *Store) find(ctx context.Context, p Parts) (*Snapshot, error) {
 	if sn == nil {
 		return nil, &NoneError{s.nearest(p)}
 	}
-	err = sn.load(ctx, nil)
+	err = sn.load(ctx, progress)
 	if err == nil {
 		return sn, nil
 	}

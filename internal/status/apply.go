@@ -20,6 +20,8 @@ func Apply(s Status, e Event) Status {
 	switch e.Kind {
 	case StateEntered:
 		s = entered(s, e)
+	case Progressed:
+		s.Progress = e.Progress
 	case ServiceChanged:
 		if n := slices.IndexFunc(s.Services, func(x Service) bool { return x.Name == e.Service }); n >= 0 {
 			s.Services[n].Healthy, s.Services[n].Detail = e.Healthy, e.Detail
@@ -31,7 +33,7 @@ func Apply(s Status, e Event) Status {
 			s.Why = e.Text
 		}
 	case Ended:
-		s.State, s.Since, s.Cause, s.DiskFull = e.State, e.Time, e.Cause, false
+		s.State, s.Since, s.Cause, s.DiskFull, s.Progress = e.State, e.Time, e.Cause, false, nil
 		s = unwell(s)
 	}
 	s.Healthy = s.State == Ready && !s.DiskFull && !slices.ContainsFunc(s.Services, func(x Service) bool { return !x.Healthy })
@@ -40,7 +42,7 @@ func Apply(s Status, e Event) Status {
 
 func entered(s Status, e Event) Status {
 	lost := e.State == "preparing" && s.Lasted()
-	s.State, s.Since = e.State, e.Time
+	s.State, s.Since, s.Progress = e.State, e.Time, nil
 	s.Stopping = e.State == "stopping" || e.State == "saving" && e.From != "capturing"
 	if e.Cause != "" {
 		s.Cause = e.Cause

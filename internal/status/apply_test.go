@@ -2,6 +2,7 @@ package status_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,10 @@ func because(name, cause string) status.Event {
 }
 
 func note(text string) status.Event { return status.Event{Kind: status.Noted, Text: text} }
+
+func progress(doing string, done int64) status.Event {
+	return status.Event{Kind: status.Progressed, Progress: &status.Progress{Doing: doing, Done: done, Total: 9}}
+}
 
 func service(name string, healthy bool) status.Event {
 	return status.Event{Kind: status.ServiceChanged, Service: name, Healthy: healthy, Detail: map[bool]string{false: "status 503"}[healthy]}
@@ -90,6 +95,9 @@ func line(s status.Status) string {
 		add(!x.Healthy, "no "+x.Name)
 		add(x.Detail != "", x.Detail)
 	}
+	if s.Progress != nil {
+		words = append(words, fmt.Sprintf("%s %d of %d", s.Progress.Doing, s.Progress.Done, s.Progress.Total))
+	}
 	add(s.Why != "", "why: "+s.Why)
 	add(s.Cause != "", "cause: "+s.Cause)
 	return strings.Join(words, ", ")
@@ -103,6 +111,9 @@ func TestApply(t *testing.T) {
 	}{
 		{"nothing yet", nil, "absent"},
 		{"preparing", start("")[:1], "preparing"},
+		{"its image is pulled", []status.Event{state("preparing"), state("pulling"), progress("looking", 0), progress("downloading", 4)}, "pulling, downloading 4 of 9"},
+		{"and is there", []status.Event{state("preparing"), state("pulling"), progress("downloading", 4), state("preparing")}, "preparing"},
+		{"its image cannot be pulled", []status.Event{state("pulling"), progress("downloading", 4), {Kind: status.Ended, State: "failed", Cause: "no network"}}, "failed, cause: no network"},
 		{"one service is there", start("")[:3], "probing, dashboard, no backend"},
 		{"a cold boot", start("cold"), "ready, healthy, cold in 4s, dashboard, backend"},
 		{"a resume", start("resume"), "ready, healthy, resume in 4s, from abc, dashboard, backend"},

@@ -7,16 +7,17 @@ type Kind string
 
 // The kinds of events, and the fields that each has besides Seq, Time and Kind.
 const (
-	StateEntered   Kind = "state"   // State, From, ElapsedMS, Attempt; How, Snapshot, Services, Cause where they are known
-	ServiceChanged Kind = "service" // Service, Healthy, Detail
-	DiskChanged    Kind = "disk"    // DiskFull
-	Noted          Kind = "notice"  // Text, Warning
-	Ended          Kind = "ended"   // State, Cause: the last event of all
+	StateEntered   Kind = "state"    // State, From, ElapsedMS, Attempt; How, Snapshot, Services, Cause where they are known
+	Progressed     Kind = "progress" // Progress
+	ServiceChanged Kind = "service"  // Service, Healthy, Detail
+	DiskChanged    Kind = "disk"     // DiskFull
+	Noted          Kind = "notice"   // Text, Warning
+	Ended          Kind = "ended"    // State, Cause: the last event of all
 )
 
 // Event is one thing that has happened to an instance.
 type Event struct {
-	Seq  uint64    `json:"seq"` // counts the events of one run from 1, without gaps
+	Seq  uint64    `json:"seq"` // counts the events of one run from 1; of progress only the latest is told to who comes later
 	Time time.Time `json:"time"`
 	Kind Kind      `json:"kind"`
 
@@ -29,6 +30,8 @@ type Event struct {
 	Snapshot  string    `json:"snapshot,omitempty"`  // key of the snapshot that it was resumed from
 	Services  []Place   `json:"services,omitempty"`  // where they are; while it captures, nobody else is served there
 	Cause     string    `json:"cause,omitempty"`     // why, when something went wrong: one path of words
+
+	Progress *Progress `json:"progress,omitempty"`
 
 	Service string `json:"service,omitempty"`
 	Healthy bool   `json:"healthy,omitempty"`

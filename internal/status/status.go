@@ -46,12 +46,24 @@ type Status struct {
 	Image     string `json:"image,omitempty"`     // path of the image that new instances are made from
 	Cause     string `json:"cause,omitempty"`     // of the last failure
 
+	Progress *Progress `json:"progress,omitempty"` // of a long step of the start; nil when there is none to tell
+
 	DiskFull bool `json:"diskFull,omitempty"` // there is no room for what the guest writes: it is paused until there is
 
 	Services []Service `json:"services"`
 
 	Supervisor *Supervisor `json:"supervisor,omitempty"` // nil when there is none
 	VM         *VM         `json:"vm,omitempty"`         // nil when no QEMU runs
+}
+
+// Progress is how far a long step is.
+type Progress struct {
+	Doing  string  `json:"doing"`            // in a few words: "downloading"
+	Done   int64   `json:"done"`             // bytes
+	Total  int64   `json:"total,omitempty"`  // bytes; 0 when it is not known
+	Rate   float64 `json:"rate,omitempty"`   // bytes per second; 0 when it is not known
+	LeftMS int64   `json:"leftMs,omitempty"` // milliseconds; 0 when it is not known
+	Note   string  `json:"note,omitempty"`   // what it waits for
 }
 
 // Service is one service of an instance.

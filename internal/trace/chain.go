@@ -101,6 +101,7 @@ var labels = map[string]string{
 	"published":    "publishing the snapshot",
 	"sealed":       "publishing the session",
 	"named":        "names of the snapshot",
+	"pulled":       "pull of the image",
 	"backoffOver":  "pause",
 	"successorDue": "pause before a successor",
 	"hungUp":       "until the monitor's connection broke",

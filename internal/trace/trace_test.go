@@ -88,7 +88,7 @@ func TestTreeOfEverything(t *testing.T) {
 
 // The parts of the critical chain make up the whole time.
 func TestChainExplainsAllTime(t *testing.T) {
-	for _, name := range []string{"cold-start", "capture-resume-save", "fallback", "stop", "adoption"} {
+	for _, name := range []string{"cold-start", "first-pull", "capture-resume-save", "fallback", "stop", "adoption"} {
 		s := start(t, name)
 		var sum time.Duration
 		for _, p := range s.chain() {

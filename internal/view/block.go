@@ -81,6 +81,11 @@ func (v *View) enter(name, state string, since time.Duration, detail string) {
 	if i.state != state {
 		i.entered, i.serial = now, nil
 	}
+	if state == statePreparing { // for a machine that is yet to answer: that another one did is old news
+		for n := range i.services {
+			i.services[n] = Service{Name: i.services[n].Name}
+		}
+	}
 	i.state, i.detail, i.start = state, detail, now.Add(-since)
 }
 

@@ -8,8 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// stateReady is the state that Ready enters, in the words of the emulator's state machine.
-const stateReady = "ready"
+// The states that mean something here, in the words of the emulator's state machine: what every attempt begins with, and what
+// Ready enters.
+const (
+	statePreparing = "preparing"
+	stateReady     = "ready"
+)
 
 // stateWidth is the width of the column of states: the longest is "cold-booting".
 const stateWidth = 12

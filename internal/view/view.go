@@ -196,6 +196,13 @@ func (v *View) Gone(name string) {
 	v.remove(name)
 }
 
+// Live tells whether there is a block that is redrawn: where there is none, whatever is told is a line.
+func (v *View) Live() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.live()
+}
+
 // live is whether there is a block now.
 func (v *View) live() bool { return v.terminal && !v.closed }
 

@@ -66,6 +66,21 @@ func TestPlain(t *testing.T) {
 	})
 }
 
+// What was healthy in a machine that was captured is told again of the one that is resumed, and nothing of the time until then.
+func TestPlainOfTwoMachines(t *testing.T) {
+	var out bytes.Buffer
+	v := view.New(&out, false, false)
+	healthy := []view.Service{{Name: "backend", Healthy: true, Took: time.Second}}
+	v.State("default", "capturing", 0, "")
+	v.Services("default", healthy)
+	v.State("default", "preparing", time.Second, "")
+	v.State("default", "probing", time.Second, "")
+	v.Services("default", []view.Service{{Name: "backend", Note: "connection reset"}})
+	v.Services("default", healthy)
+	v.Close()
+	golden(t, "two-machines.golden", out.Bytes())
+}
+
 func golden(t *testing.T, name string, got []byte) {
 	path := filepath.Join("testdata", name)
 	if *update {

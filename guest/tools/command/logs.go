@@ -28,7 +28,11 @@ func showLogs(args []string, std Streams) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
-	err := stacklogs.Show(ctx, std.Out, filepath.Join(container.GuestLayout.Bundle, "rootfs", stacklogs.Dir), o)
+	files, err := container.GuestLayout.Files(ctx)
+	if err != nil {
+		return report(std, err)
+	}
+	err = stacklogs.Show(ctx, std.Out, filepath.Join(files, stacklogs.Dir), o)
 	if errors.Is(err, stacklogs.ErrNone) {
 		err = showJournal(ctx, std, o)
 	}

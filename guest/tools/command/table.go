@@ -59,7 +59,7 @@ func runStackContainer(args []string, std Streams) int {
 	if code := noArguments(args, std); code != 0 {
 		return code
 	}
-	return report(std, container.Run(container.GuestLayout))
+	return report(std, container.Run(container.GuestLayout, func() (io.Closer, error) { return stackenv.Open(stackenv.GuestPaths) }))
 }
 
 func postgres(args []string, std Streams) int {

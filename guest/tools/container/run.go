@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,24 +21,38 @@ import (
 // counts and ends its processes.
 var crun = []string{"crun", "--cgroup-manager=disabled"}
 
-// Run starts the container and, by exec, becomes crun: it returns only an error. crun hands signals on to the
-// container's first process and ends with its exit status.
-func Run(l Layout) error {
+// Run starts the container and, by exec, becomes the program of its engine: it returns only an error. That program hands signals
+// on to the container's first process and ends with its exit status. hold keeps others from changing the environment until
+// what it returns is closed.
+func Run(l Layout, hold func() (io.Closer, error)) error {
+	docker, err := l.OnDocker()
+	switch {
+	case err != nil:
+		return err
+	case docker:
+		err = l.runDocker(hold)
+	default:
+		err = l.runCrun()
+	}
+	return fmt.Errorf("container: %w", err)
+}
+
+func (l Layout) runCrun() error {
 	binary, err := exec.LookPath(crun[0])
 	if err != nil {
-		return fmt.Errorf("container: %w", err)
+		return err
 	}
 	if err := l.prepare(); err != nil {
-		return fmt.Errorf("container: %w", err)
+		return err
 	}
 	if err := shareMounts(l.HostDir); err != nil {
-		return fmt.Errorf("container: %w", err)
+		return err
 	}
 	if err := l.removeStale(); err != nil {
-		return fmt.Errorf("container: %w", err)
+		return err
 	}
 	args := append(append([]string(nil), crun...), "run", "--bundle", l.Bundle, Name)
-	return fmt.Errorf("container: %s: %w", binary, unix.Exec(binary, args, os.Environ()))
+	return fmt.Errorf("%s: %w", binary, unix.Exec(binary, args, os.Environ()))
 }
 
 // prepare makes the directories that are mounted, and writes config.json 0600: the environment in it holds secrets.

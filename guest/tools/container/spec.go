@@ -1,7 +1,8 @@
-// Package container runs the stack's container: an unpacked root under crun, with no daemon.
+// Package container runs the stack's container: an unpacked root under crun, with no daemon, or an image under docker where
+// the guest was built with that.
 //
 // [Layout.Spec] is pure and says what the container may see and do; [Run] prepares its volumes, removes what a crash has
-// left, and becomes crun. The container shares the guest's network, for a guest has one container and the host forwards
+// left, and becomes crun, or docker's command line. The container shares the guest's network, for a guest has one container and the host forwards
 // ports to the guest, but has its own processes, mounts and IPC.
 package container
 
@@ -25,6 +26,8 @@ type Layout struct {
 	RunDir  string // environment files, shown to the container under the same path
 	HostDir string // mounts of the host's directories, shown under the same path
 	State   string // crun's own state: one directory for each container
+	Engine  string // file that names the engine, if that is not crun
+	Docker  string // socket of docker's daemon
 	EnvFile string // environment that render-stack-env wrote
 	Proc    string // what the kernel tells of processes
 }
@@ -40,6 +43,8 @@ var GuestLayout = Layout{
 	RunDir:  "/run/stack-auth",
 	HostDir: "/host",
 	State:   "/run/crun",
+	Engine:  "/etc/stack-engine",
+	Docker:  "/run/docker.sock",
 	EnvFile: "/run/stack-auth/local-emulator.env",
 	Proc:    "/proc",
 }

@@ -3,6 +3,7 @@
 package containertest
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -78,7 +79,7 @@ func (c *Container) End() {
 		c.Kill()
 		_ = os.RemoveAll(filepath.Join(c.layout.Proc, strconv.Itoa(c.PID)))
 		path := filepath.Join(c.layout.State, container.Name)
-		if pid, err := c.layout.Running(); err == nil && pid == c.PID {
+		if pid, err := c.layout.Running(context.Background()); err == nil && pid == c.PID {
 			_ = os.RemoveAll(path)
 		}
 	})

@@ -128,6 +128,9 @@ func (g Guest) mount(ctx context.Context, mounts []guestapi.Mount) error {
 // restart makes running services read the environment again. The mark goes last: a restart that fails, or does not come
 // to its end, is made up for by the next run.
 func restart(ctx context.Context, g Guest, env *stackenv.Guest) error {
+	if err := g.Container.DropUnstarted(ctx); err != nil {
+		return err
+	}
 	if err := services.Restart(ctx, g.Container); err != nil {
 		return err
 	}

@@ -33,5 +33,23 @@ func Rotate(ctx context.Context, g Guest, secrets map[string]string) (err error)
 	if err := env.SetSecrets(secrets); err != nil {
 		return err
 	}
+	docker, err := g.Container.OnDocker()
+	switch {
+	case err != nil:
+		return err
+	case docker:
+		return rotateInDocker(ctx, g, env, secrets)
+	}
 	return restart(ctx, g, env)
+}
+
+// rotateInDocker leaves to the container what is to be done: the images that are built for docker have tools for that.
+func rotateInDocker(ctx context.Context, g Guest, env *stackenv.Guest, secrets map[string]string) error {
+	if err := g.Container.DropUnstarted(ctx); err != nil {
+		return err
+	}
+	if err := g.Container.RotateSecrets(ctx, secrets); err != nil {
+		return err
+	}
+	return env.MarkFresh()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stackemu/stackemu/guest/tools/inforce"
 	"github.com/stackemu/stackemu/guest/tools/secret"
 	"github.com/stackemu/stackemu/guest/tools/stackenv"
+	"github.com/stackemu/stackemu/internal/guestapi"
 )
 
 func TestRotateRefuses(t *testing.T) {
@@ -158,5 +159,48 @@ func TestRotateAndTheNextContainer(t *testing.T) {
 	}
 	if env(t, g)[secret.CronSecret] != strings.Repeat("1", 64) {
 		t.Error("the next container would start with other secrets")
+	}
+}
+
+// Under docker the container is told by a program of its own, once the secrets are on the disk and in the environment's files.
+func TestRotateOnDocker(t *testing.T) {
+	g, _ := guest(t)
+	d := containertest.OnDocker(t, &g.Container)
+	d.Set("running", 7)
+	d.Answer(t, `grep -qx "CRON_SECRET=$CRON_SECRET" `+filepath.Join(g.Env.RunDir, stackenv.EnvFile))
+	if err := Rotate(t.Context(), g, secrets("1")); err != nil {
+		t.Fatal(err)
+	}
+	if called := d.Called(); !strings.HasPrefix(called, "exec --env=CRON_SECRET ") || strings.Contains(called, secrets("1")[secret.CronSecret]) {
+		t.Errorf("called: %q", called)
+	}
+	if _, err := os.Stat(filepath.Join(g.Env.StateDir, "stale")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("services are still stale: %v", err)
+	}
+	d.Answer(t, "exit 1")
+	if err := Rotate(t.Context(), g, secrets("2")); err == nil {
+		t.Error("no error")
+	}
+	if _, err := os.Stat(filepath.Join(g.Env.StateDir, "stale")); err != nil {
+		t.Errorf("after a failure: %v", err)
+	}
+}
+
+// One that was made with the old secrets and has not been started is not started.
+func TestRotateBetweenCreateAndStart(t *testing.T) {
+	for name, change := range map[string]func(g Guest) error{
+		"secrets": func(g Guest) error { return Rotate(t.Context(), g, secrets("1")) },
+		"ports": func(g Guest) error {
+			return Run(t.Context(), g, guestapi.Request{Time: now, Runtime: runtime("30001")}).Err()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, _ := guest(t)
+			d := containertest.OnDocker(t, &g.Container)
+			d.Set("created", 0)
+			if err := change(g); err != nil || d.Removed() != 1 || d.Called() != "" {
+				t.Errorf("%v, removed %d times, called %q", err, d.Removed(), d.Called())
+			}
+		})
 	}
 }

@@ -45,7 +45,7 @@ func Restart(ctx context.Context, l container.Layout) error {
 	}
 	defer listener.Close()
 	for {
-		pid, err := l.Running()
+		pid, err := l.Running(ctx)
 		if err != nil || pid == 0 {
 			return err
 		}

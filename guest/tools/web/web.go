@@ -65,7 +65,8 @@ func Local(next http.Handler) http.Handler {
 	})
 }
 
-// localHost says whether a Host header names this machine. An address cannot be given to another by DNS, so any is good.
+// localHost says whether a Host header names this machine, as a container on it may do by Docker's name. An address cannot be
+// given to another by DNS, so any is good, and nobody on the Internet can own a name below "internal".
 func localHost(host string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -75,7 +76,7 @@ func localHost(host string) bool {
 		return true
 	}
 	name = strings.ToLower(name)
-	return name == "localhost" || strings.HasSuffix(name, ".localhost")
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || name == "host.docker.internal"
 }
 
 // localOrigin says whether a page of this machine has sent a request, or no page at all.

@@ -67,7 +67,9 @@ func (p *Puller) Pull(ctx context.Context, r Request, tell func(Progress)) (Resu
 		return Result{}, err
 	}
 	image := p.Home.Image(r.Arch)
-	unlock, err := download.Lock(ctx, image.Lock, func() { tell(Progress{Phase: Waiting}) })
+	unlock, err := download.Lock(ctx, image.Lock, func() {
+		tell(Progress{Waiting, download.Progress{Note: "another process writes the image"}})
+	})
 	if err != nil {
 		return Result{}, err
 	}

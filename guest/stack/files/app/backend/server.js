@@ -5,6 +5,7 @@
 
 const fs = require('node:fs');
 const http = require('node:http');
+const { onlyOwnNames } = require('../names.js');
 const { Database } = require('./database.js');
 const { Mailer } = require('./mail.js');
 const { Router } = require('./router.js');
@@ -20,13 +21,13 @@ for (const routes of ['health', 'auth', 'codes', 'pictures', 'projects', 'intern
   require(`./routes/${routes}.js`).register(router, { database, mailer, storage, env: process.env });
 }
 
-const server = http.createServer((request, response) => router.handle(request, response));
+const server = http.createServer(onlyOwnNames(process.env, (request, response) => router.handle(request, response)));
 server.requestTimeout = 30_000;
 server.headersTimeout = 10_000;
 server.keepAliveTimeout = 30_000;
 
 function listen() {
-  server.listen(LISTEN_PORT, '0.0.0.0', () => console.log(`backend: listening on port ${LISTEN_PORT}`));
+  server.listen(LISTEN_PORT, '0.0.0.0', () => console.log(`backend: listening on port ${server.address().port}`));
 }
 
 server.on('error', (error) => {

@@ -5,6 +5,7 @@
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
+const { onlyOwnNames } = require('../names.js');
 
 const LISTEN_PORT = Number(process.env.DASHBOARD_PORT || 8101);
 const BUILT = process.env.STACK_DASHBOARD_BUILT_DIR || path.join(__dirname, 'built');
@@ -57,12 +58,12 @@ function handle(request, response) {
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 
-const server = http.createServer(handle);
+const server = http.createServer(onlyOwnNames(process.env, handle));
 server.on('error', (error) => {
   console.error(`dashboard: ${error.message}`);
   process.exit(1);
 });
-server.listen(LISTEN_PORT, '0.0.0.0', () => console.log(`dashboard: listening on port ${LISTEN_PORT}`));
+server.listen(LISTEN_PORT, '0.0.0.0', () => console.log(`dashboard: listening on port ${server.address().port}`));
 
 function stop() {
   server.close(() => process.exit(0));
