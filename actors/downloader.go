@@ -38,6 +38,8 @@ type pulling struct {
 	askers   []Ref[messages.Observer]
 	progress *messages.PullProgress // the latest, for who comes later; nil at the start
 	stopping bool                   // nobody wants it any more: who comes now begins another one, which waits for its end
+	outcome  messages.Observer      // the transfer's last word: it is told when the transfer has stopped, and has logged what it did
+	because  stamp                  // of the outcome
 }
 
 func (d *downloader) Receive(c actor.Context) {
@@ -52,13 +54,11 @@ func (d *downloader) Receive(c actor.Context) {
 			p.tell(c, m)
 		}
 	case *messages.ImagePulled:
-		d.end(c, c.Sender(), m)
+		d.done(c, m)
 	case *messages.PullFailed:
-		d.end(c, c.Sender(), m)
-	case *actor.Terminated: // without a last word
-		if p := d.of(m.Who); p != nil {
-			d.end(c, m.Who, &messages.PullFailed{Request: p.request, Cause: messages.Cause{Err: errTransferLost}})
-		}
+		d.done(c, m)
+	case *actor.Terminated:
+		d.end(c, m.Who)
 	}
 }
 
@@ -112,21 +112,27 @@ func (d *downloader) of(who *actor.PID) *pulling {
 	return nil
 }
 
-// end tells an outcome to all who wait for it.
-func (d *downloader) end(c actor.Context, who *actor.PID, outcome messages.Observer) {
+// done notes an outcome.
+func (d *downloader) done(c actor.Context, outcome messages.Observer) {
+	if p := d.of(c.Sender()); p != nil {
+		p.outcome, p.because = outcome, tracerOf(c).now
+		c.Stop(c.Sender())
+	}
+}
+
+// end tells the outcome to all who wait for it.
+func (d *downloader) end(c actor.Context, who *actor.PID) {
 	p := d.of(who)
 	if p == nil {
 		return
 	}
-	kept := d.running[:0]
-	for _, other := range d.running {
-		if other != p {
-			kept = append(kept, other)
-		}
+	d.running = slices.DeleteFunc(d.running, func(other *pulling) bool { return other == p })
+	if p.outcome == nil {
+		p.tell(c, &messages.PullFailed{Request: p.request, Cause: messages.Cause{Err: errTransferLost}})
+		return
 	}
-	d.running = kept
-	p.tell(c, outcome)
-	c.Stop(who)
+	goOn(c, p.because)
+	p.tell(c, p.outcome)
 }
 
 func (p *pulling) tell(c actor.Context, m messages.Observer) {

@@ -531,6 +531,7 @@ func errText(err error) string {
 func (p *play) until(what string) {
 	p.Helper()
 	for range 100_000 {
+		synctest.Wait() // what happens at this instant comes before the look at it, however busy the machine is
 		p.mu.Lock()
 		n := len(p.heard)
 		found := n > 0 && strings.HasPrefix(p.heard[n-1], what)
@@ -539,7 +540,6 @@ func (p *play) until(what string) {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
-		synctest.Wait()
 	}
 	p.Fatalf("never heard %q, but:\n%s", what, strings.Join(p.heard, "\n"))
 }

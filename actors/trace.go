@@ -77,6 +77,9 @@ func bornBy(c actor.Context, attempt string) stamp {
 	return stamp{cause: tracerOf(c).now.cause, attempt: attempt}
 }
 
+// goOn has all that the actor does from now on be a consequence of an earlier message: the library tells no cause of a Terminated.
+func goOn(c actor.Context, with stamp) { tracerOf(c).now = with }
+
 // stateful is implemented by actors that have states.
 type stateful interface{ stateName() string }
 

@@ -102,6 +102,8 @@ func playProbe(s Script, argv []string) {
 
 // start starts everything that the script wants.
 func (m *machine) start() error {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM) // before anything answers: whoever hears of us may send it
 	for _, part := range []func() error{m.mapRAM, m.bootGuest, m.serveSockets, m.startForwards, m.openAgent} {
 		if err := part(); err != nil {
 			return err
@@ -113,8 +115,6 @@ func (m *machine) start() error {
 	if e := m.script.Exit; e != nil {
 		time.AfterFunc(e.After, func() { m.finish(e.die) })
 	}
-	term := make(chan os.Signal, 1)
-	signal.Notify(term, syscall.SIGTERM)
 	go func() {
 		for range term {
 			if !m.script.IgnoreTerm {
