@@ -19,10 +19,10 @@ import (
 // wanted is an image that has to be pulled first.
 type wanted struct {
 	request image.Request
-	asked   bool      // the downloader owes an answer
-	phase   string    // what has been told of the pull last
-	note    string    //
-	told    time.Time // when
+	asked   bool // the downloader owes an answer
+
+	phase, note string    // what has been told of the pull last
+	told        time.Time // when
 }
 
 // ErrNotPulled is in the chain of the error of a start that has neither an image nor a way to get one.
