@@ -1,6 +1,7 @@
 module github.com/stackemu/stackemu
 
-go 1.26.0
+// Before 1.26.5 the cause of a context that a signal has ended is not context.Canceled: Ctrl-C would be told as a failure.
+go 1.26.8
 
 require (
 	github.com/asynkron/protoactor-go v0.0.0-20240822202345-3c0e61ca19c9
