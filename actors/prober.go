@@ -26,15 +26,18 @@ type prober struct {
 
 type serviceHealth struct {
 	healthy bool
+	since   time.Time     // when it was healthy last, or was asked for the first time
 	detail  string        // what it answered last; empty after a good answer
 	misses  int           // in a row, while healthy
 	pause   time.Duration // before the next check
 }
 
-// While a service is awaited it is asked often, since each pause is time that a user waits. A healthy one is asked ever
-// less often: three misses in a row, a second apart, make it unhealthy.
+// While a service is awaited it is asked often, since each pause is time that a user waits: at most an eighth of what it has been
+// awaited for, between the first and the second of these. A healthy one is asked ever less often: three misses in a row, a second
+// apart, make it unhealthy.
 const (
-	awaitPause   = 200 * time.Millisecond
+	firstAwait   = 20 * time.Millisecond
+	longestAwait = 200 * time.Millisecond
 	doubtPause   = time.Second
 	calmPause    = 10 * time.Second
 	probeTimeout = 2 * time.Second
@@ -53,7 +56,7 @@ func (a *prober) Receive(c actor.Context) {
 	case *actor.Started:
 		a.life, a.began, a.services = newLife(), time.Now(), map[string]*serviceHealth{}
 		for _, check := range a.checks {
-			a.services[check.Service] = &serviceHealth{}
+			a.services[check.Service] = &serviceHealth{since: a.began}
 			a.probe(c, check)
 		}
 	case *probeDue:
@@ -78,7 +81,7 @@ func (a *prober) probed(c actor.Context, m *probed) {
 	if m.err != nil {
 		detail = m.err.Error()
 	}
-	if s.update(detail) {
+	if s.update(detail, time.Now()) {
 		a.emulator.Tell(c, &messages.ServiceChanged{
 			Instance: a.instance, Service: m.check.Service, Healthy: s.healthy, Detail: s.detail, After: time.Since(a.began)})
 	}
@@ -90,9 +93,12 @@ func (a *prober) probed(c actor.Context, m *probed) {
 }
 
 // update takes one answer, empty for a good one, and tells whether it is news: better, worse, or bad in another way.
-func (s *serviceHealth) update(detail string) (news bool) {
+func (s *serviceHealth) update(detail string, now time.Time) (news bool) {
 	ok, news := detail == "", detail != s.detail
 	s.detail = detail
+	if ok {
+		s.since = now
+	}
 	switch {
 	case ok && s.healthy:
 		s.misses, s.pause = 0, min(2*s.pause, calmPause)
@@ -105,10 +111,10 @@ func (s *serviceHealth) update(detail string) (news bool) {
 		if s.misses < maxMisses {
 			return false
 		}
-		s.healthy, s.pause = false, awaitPause
+		s.healthy, s.pause = false, firstAwait
 		return true
 	default:
-		s.pause = awaitPause
+		s.pause = min(max(firstAwait, now.Sub(s.since)/8), longestAwait)
 		return news
 	}
 }

@@ -145,7 +145,7 @@ func TestCaptureResumeSession(t *testing.T) {
 		p.tree.Tell(&messages.StopInstances{})
 		p.end()
 		p.story("preparing", "notice: slow, but works", "notice: captures a snapshot first: this start takes long, and later ones do not",
-			"capturing", "backend healthy", "dashboard healthy", "saving", "notice: captured the snapshot in 15.4s",
+			"capturing", "backend healthy", "dashboard healthy", "saving", "notice: captured the snapshot in 15.3s",
 			"preparing", "resuming", "refreshing", "probing", "backend healthy", "dashboard healthy", "ready, resumed", "saving", "stopped")
 		p.forget()
 		p.up()
@@ -275,7 +275,7 @@ func TestSaveFailsSoTheGuestIsShutDown(t *testing.T) {
 func TestCaptureOnly(t *testing.T) {
 	stage(t, &fakeWorld{warm: true}, func(p *play) {
 		for _, want := range [][]string{
-			{"preparing", "notice: slow, but works", "notice: captures a snapshot", "capturing", "backend healthy", "dashboard healthy", "saving", "notice: captured the snapshot in 400ms", "stopped"},
+			{"preparing", "notice: slow, but works", "notice: captures a snapshot", "capturing", "backend healthy", "dashboard healthy", "saving", "notice: captured the snapshot in 300ms", "stopped"},
 			{"preparing", "notice: slow, but works", "notice: there is a snapshot already that fits this host, image and configuration", "draining", "stopped"},
 		} {
 			p.tree.Tell(&messages.CaptureSnapshot{})
@@ -297,7 +297,7 @@ func TestCaptureBootsAgain(t *testing.T) {
 		}
 		p.story("preparing", "notice: slow, but works", "notice: captures a snapshot", "capturing",
 			"draining (capture: a sign of life of the guest: no success within 1m40s\nserial: its last words)", "backoff",
-			"preparing", "notice: captures a snapshot", "capturing", "backend healthy", "dashboard healthy", "saving", "notice: captured the snapshot in 1m41s", "stopped")
+			"preparing", "notice: captures a snapshot", "capturing", "backend healthy", "dashboard healthy", "saving", "notice: captured the snapshot in 1m40.9s", "stopped")
 	})
 }
 

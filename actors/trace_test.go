@@ -250,7 +250,7 @@ func TestTraceTellsOfWorkAndTheOutside(t *testing.T) {
 		if r := p.find("the survey", func(r record) bool { return r.Type == "surveyed" }); r.Off != "work" || r.OffUS < 3e6 {
 			t.Errorf("got %+v", r)
 		}
-		if r := p.find("a timer", func(r record) bool { return r.Type == "probeDue" }); r.Off != "timer" || r.OffUS != awaitPause.Microseconds() || r.Detail == "" {
+		if r := p.find("a timer", func(r record) bool { return r.Type == "probeDue" }); r.Off != "timer" || r.OffUS != firstAwait.Microseconds() || r.Detail == "" {
 			t.Errorf("got %+v", r)
 		}
 		if r := p.find("an event", func(r record) bool { return r.Type == "happened" }); r.Off != "event" || r.Detail != "VSERPORT_CHANGE" {

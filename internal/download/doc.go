@@ -4,9 +4,9 @@
 // [Fetch] promises:
 //
 //   - What it returns without an error has the size and the digest that were asked for. The digest is made while the bytes
-//     arrive, in their order, from what lies on the disk.
-//   - Where the server gives ranges, several connections fetch chunks; where it does not, or gives wrong ones, one connection
-//     fetches the whole.
+//     arrive, in their order, from what has just been written, or from the file where they came out of turn.
+//   - Where the server gives ranges, several connections fetch chunks if one is slow; where it does not,
+//     or gives wrong ones, one connection fetches the whole.
 //   - After an interruption, a kill or a power cut the next Fetch with the same identity goes on from the last checkpoint:
 //     a chunk counts only after it was synced to the disk. A file that has changed on the server since (If-Range, ETag, size)
 //     starts over.

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // Options say what to fetch, and where to.
@@ -26,7 +24,7 @@ type Options struct {
 	Locate func(ctx context.Context) (string, error)
 
 	Client      *http.Client   // nil for [NewClient]'s
-	Connections int            // at a time; 0 for 6
+	Connections int            // at a time, at most; 0 for 6
 	Chunk       int64          // bytes that are asked for at once; 0 for 8 MiB
 	Stall       time.Duration  // after which a connection without bytes is given up; 0 for 30 s
 	Progress    func(Progress) // called five times a second, never twice at once; nil when nobody listens
@@ -38,6 +36,7 @@ type Options struct {
 type hooks struct {
 	writer     func(io.WriterAt) io.WriterAt // between a connection and the file
 	checkpoint time.Duration
+	join       time.Duration
 }
 
 const (
@@ -92,6 +91,9 @@ func (o Options) complete() Options {
 	}
 	if o.hooks.checkpoint == 0 {
 		o.hooks.checkpoint = checkpointEvery
+	}
+	if o.hooks.join == 0 {
+		o.hooks.join = joinEvery
 	}
 	return o
 }
@@ -197,113 +199,6 @@ func resumable(err error) bool {
 	return !errors.Is(err, ErrChanged) && !errors.Is(err, errAnew) && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EFBIG)
 }
 
-// byRanges fetches the chunks that are missing over several connections.
-func (f *fetch) byRanges(ctx context.Context) (string, error) {
-	var first *http.Response // the answer that tells what there is, used for the first chunk
-	if f.part.state.Size == 0 {
-		if err := f.persist(ctx, func() (_ bool, err error) { first, err = f.learn(ctx); return false, err }); err != nil {
-			return "", err
-		}
-	}
-	if err := f.room(f.part.state.Size); err != nil {
-		closeBody(first)
-		return "", err
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	follower := newFollower(f.part.file)
-	follower.reach(f.part.frontBytes())
-	var digest string
-	g.Go(func() (err error) { digest, err = follower.run(ctx); return err })
-
-	working, checkpoints := sync.WaitGroup{}, make(chan struct{})
-	queue := f.part.missing()
-	var mu sync.Mutex
-	next := func() (n int64, r *http.Response, ok bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		if len(queue) == 0 {
-			return 0, nil, false
-		}
-		n, queue = queue[0], queue[1:]
-		r, first = first, nil
-		return n, r, true
-	}
-	for range min(f.Connections, len(queue)) {
-		working.Add(1)
-		g.Go(func() error {
-			defer working.Done()
-			for n, r, ok := next(); ok; n, r, ok = next() {
-				if err := f.chunk(ctx, n, r); err != nil {
-					return err
-				}
-				follower.reach(f.part.finish(n))
-			}
-			return nil
-		})
-	}
-	g.Go(func() error {
-		working.Wait()
-		close(checkpoints)
-		follower.finish()
-		return nil
-	})
-	g.Go(func() error { return f.checkpoints(checkpoints) })
-	return digest, g.Wait()
-}
-
-// checkpoints syncs and notes what has arrived, every now and then.
-func (f *fetch) checkpoints(end <-chan struct{}) error {
-	ticker := time.NewTicker(f.hooks.checkpoint)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-end:
-			return nil
-		case <-ticker.C:
-			if err := f.part.checkpoint(); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// chunk fetches what is missing of one chunk, over as many connections in turn as it takes.
-func (f *fetch) chunk(ctx context.Context, n int64, first *http.Response) error {
-	at, end := f.part.bounds(n)
-	return f.persist(ctx, func() (bool, error) {
-		before := at
-		err := f.piece(ctx, &at, end, first)
-		first = nil
-		return at-before >= enough, err
-	})
-}
-
-// enough is what a connection must have brought, in bytes, for its end to be no failure. A server that gives a byte to each is
-// not worked through.
-const enough = 1 << 10
-
-// piece fetches the bytes from *at up to end over one connection, and moves *at on.
-func (f *fetch) piece(ctx context.Context, at *int64, end int64, r *http.Response) (err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	watch := newWatch(f.Stall, cancel)
-	defer watch.stop()
-	if r == nil {
-		if r, err = f.ask(ctx, *at, end); err != nil {
-			return cause(ctx, err)
-		}
-	} else { // asked for under another context
-		defer context.AfterFunc(ctx, func() { r.Body.Close() })()
-	}
-	defer r.Body.Close()
-	n, err := f.copy(*at, io.LimitReader(watch.over(r.Body), end-*at))
-	*at += n
-	if err == nil && *at < end {
-		err = io.ErrUnexpectedEOF
-	}
-	return cause(ctx, err)
-}
-
 // cause is the reason why a context has ended, if that is what an error is about.
 func cause(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
@@ -313,18 +208,22 @@ func cause(ctx context.Context, err error) error {
 }
 
 // copy writes what it reads to the file at an offset, and says how much that was. An error of the file is permanent.
-func (f *fetch) copy(at int64, from io.Reader) (written int64, err error) {
-	to, buffer := f.hooks.writer(f.part.file), make([]byte, copyBuffer)
+func (f *fetch) copy(at int64, from io.Reader, follower *follower) (written int64, err error) {
+	to, spare := f.hooks.writer(f.part.file), make(chan []byte, maxLent+2)
 	for {
+		buffer := spareBuffer(spare)
 		n, readErr := from.Read(buffer)
 		if n > 0 {
 			m, err := to.WriteAt(buffer[:n], at+written)
-			written += int64(m)
 			f.meter.add(int64(m))
 			if err != nil {
-				return written, &permanent{err}
+				return written + int64(m), &permanent{err}
 			}
 		}
+		if n == 0 || !follower.wrote(loan{at + written, buffer[:n], spare}) {
+			spare <- buffer
+		}
+		written += int64(n)
 		if readErr == io.EOF {
 			return written, nil
 		}
@@ -334,7 +233,18 @@ func (f *fetch) copy(at int64, from io.Reader) (written int64, err error) {
 	}
 }
 
-// copyBuffer is what a connection holds in memory. With a quarter of it the calls of the kernel take a tenth more of a processor.
+// spareBuffer is one that is not lent. There are at most those that wait in the follower, the one that it hashes, and this one.
+func spareBuffer(spare <-chan []byte) []byte {
+	select {
+	case buffer := <-spare:
+		return buffer[:copyBuffer]
+	default:
+		return make([]byte, copyBuffer)
+	}
+}
+
+// copyBuffer is the size of what a connection reads into. With a quarter of it the calls of the kernel take a tenth more of a
+// processor.
 const copyBuffer = 1 << 20
 
 // room says whether the rest of the file fits on the disk.

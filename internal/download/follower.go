@@ -8,16 +8,29 @@ import (
 	"sync"
 )
 
-// follower makes the digest of a file that grows from its start: chunks arrive in any order, a hash wants its bytes in theirs.
-// It reads them back, which costs a copy out of the page cache, and no memory.
+// follower makes the digest of a file that grows from its start. Chunks arrive in any order and a hash wants its bytes in theirs:
+// what comes in its turn is lent by whoever has just written it, and the rest is read back, which costs a copy out of the page
+// cache, and no memory.
 type follower struct {
 	file io.ReaderAt
 
 	mu    sync.Mutex
 	moved sync.Cond
-	front int64 // bytes that may be read
-	end   bool  // no more will come
+	front int64  // bytes that are there without a gap, and may be read
+	next  int64  // the first byte that is neither hashed, nor being read back, nor lent
+	lent  []loan // in order, without a gap between them
+	end   bool   // no more will come
 }
+
+// loan is what was written at a place of the file, for as long as it takes to hash it.
+type loan struct {
+	at    int64
+	bytes []byte
+	back  chan<- []byte // has room for it
+}
+
+// maxLent is how many loans may wait. More would only be memory.
+const maxLent = 4
 
 func newFollower(file io.ReaderAt) *follower {
 	f := &follower{file: file}
@@ -33,6 +46,23 @@ func (f *follower) reach(front int64) {
 	f.moved.Signal()
 }
 
+// wrote says what has been written, and tells whether the follower keeps it until it gives it back.
+func (f *follower) wrote(l loan) (kept bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if l.at > f.front {
+		return false // after a gap
+	}
+	end := l.at + int64(len(l.bytes))
+	f.front = max(f.front, end)
+	if kept = l.at == f.next && len(f.lent) < maxLent; kept {
+		f.next = end
+		f.lent = append(f.lent, l)
+	}
+	f.moved.Signal()
+	return kept
+}
+
 // finish says that nothing more will come.
 func (f *follower) finish() {
 	f.mu.Lock()
@@ -41,33 +71,48 @@ func (f *follower) finish() {
 	f.moved.Signal()
 }
 
-func (f *follower) await(at int64) (front int64) {
+// piece is what is hashed next: bytes that were lent, or as many of the file as size says. An empty one is the end.
+type piece struct {
+	loan
+	size int64
+}
+
+func (f *follower) await() piece {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for f.front <= at && !f.end {
+	for len(f.lent) == 0 && f.front <= f.next && !f.end {
 		f.moved.Wait()
 	}
-	return f.front
+	if len(f.lent) > 0 {
+		l := f.lent[0]
+		f.lent = f.lent[1:]
+		return piece{l, int64(len(l.bytes))}
+	}
+	p := piece{loan{at: f.next}, min(f.front-f.next, hashBuffer)}
+	f.next += p.size
+	return p
 }
 
 // run returns the digest of all that was reached, as "sha256:" and hexadecimal digits, after finish.
 func (f *follower) run(ctx context.Context) (string, error) {
 	defer context.AfterFunc(ctx, f.finish)()
 	hash, buffer := sha256.New(), make([]byte, hashBuffer)
-	for at := int64(0); ; {
-		front := f.await(at)
-		if ctx.Err() != nil {
+	for {
+		p := f.await()
+		switch {
+		case ctx.Err() != nil:
 			return "", context.Cause(ctx)
-		}
-		if front == at {
+		case p.size == 0:
 			return digestPrefix + hex.EncodeToString(hash.Sum(nil)), nil
+		case p.bytes != nil:
+			hash.Write(p.bytes)
+			p.back <- p.bytes
+		default:
+			if _, err := f.file.ReadAt(buffer[:p.size], p.at); err != nil {
+				return "", err
+			}
+			hash.Write(buffer[:p.size])
 		}
-		n, err := f.file.ReadAt(buffer[:min(front-at, int64(len(buffer)))], at)
-		if n == 0 {
-			return "", err
-		}
-		hash.Write(buffer[:n])
-		at += int64(n)
 	}
 }
 

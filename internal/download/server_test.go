@@ -111,7 +111,7 @@ func digestOf(b []byte) string {
 // options fetch the file in chunks of 64 KiB.
 func (o *origin) options() Options {
 	return Options{Path: filepath.Join(o.t.TempDir(), "part"), Identity: "it", Size: int64(len(o.body)), Digest: o.digest(),
-		Locate: at(o.URL + "/file?sig=hidden"), Chunk: 64 << 10, Stall: 10 * time.Second}
+		Locate: at(o.URL + "/file?sig=hidden"), Chunk: 64 << 10, Stall: 10 * time.Second, hooks: hooks{join: time.Millisecond}}
 }
 
 func at(url string) func(context.Context) (string, error) {

@@ -51,7 +51,7 @@ func (f *fetch) whole(ctx context.Context) (digest string, err error) {
 	var once sync.Once
 	finish := func() { once.Do(follower.finish) }
 	defer finish()
-	written, err := f.copy(0, following{watch.over(r.Body), follower, new(int64)})
+	written, err := f.copy(0, watch.over(r.Body), follower)
 	if err == nil && f.Size > 0 && written != f.Size {
 		err = f.otherSize(written)
 	}
@@ -60,23 +60,8 @@ func (f *fetch) whole(ctx context.Context) (digest string, err error) {
 		_ = g.Wait() // its error is this one
 		return "", cause(ctx, err)
 	}
-	follower.reach(written)
 	finish()
 	return digest, g.Wait()
-}
-
-// following tells a follower what has been written, which is what was read before the last time.
-type following struct {
-	r interface{ Read([]byte) (int, error) }
-	*follower
-	read *int64
-}
-
-func (f following) Read(p []byte) (int, error) {
-	f.reach(*f.read)
-	n, err := f.r.Read(p)
-	*f.read += int64(n)
-	return n, err
 }
 
 func (f *fetch) otherSize(size int64) error {
