@@ -79,6 +79,8 @@ func (e *emulator) Receive(c actor.Context) {
 		e.notice(c, "waits for another process that captures a snapshot")
 	case *messages.SnapshotBroken:
 		e.warn(c, m.Cause.Err.Error())
+	case *messages.FailureCounted:
+		e.failureCounted(c)
 	case *messages.SnapshotGranted:
 		e.snapshotGranted(c, m)
 	case *messages.CaptureGranted:

@@ -55,7 +55,9 @@ type fakeWorld struct {
 	puller *fakePuller // there is no image before it has pulled one; nil where there is one
 
 	warm       bool // snapshots and sessions can be taken
+	strict     bool // with --require-snapshot
 	captureErr error
+	onLoad     func() // before it ends; nil for nothing
 	loadErr    error
 	refreshErr func(attempt int) error // of the refreshes of one machine; nil for none
 	portErr    error
@@ -324,6 +326,9 @@ func (m *fakeMachine) noSpace() {
 }
 
 func (f *fakeMonitor) Load(context.Context) error {
+	if f.m.world.onLoad != nil {
+		f.m.world.onLoad()
+	}
 	if err := f.m.world.loadErr; err != nil {
 		return err
 	}
@@ -462,6 +467,7 @@ func stage(t *testing.T, world *fakeWorld, story func(p *play)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &play{T: t, world: world, idle: make(chan struct{}, 8)}
 		o := Options{World: world, Policy: lifecycle.DefaultPolicy(), Log: zerolog.Nop(), RunID: "run", Observe: p.observe}
+		o.Policy.RequireSnapshot = world.strict
 		if world.puller != nil {
 			o.Puller = world.puller
 		}

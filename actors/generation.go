@@ -33,6 +33,7 @@ type generation struct {
 
 	asking          bool   // the store has been asked, and may hold something for this generation
 	granted         bool   // it is resumed from a snapshot of the store
+	counting        bool   // that has failed, and the store notes it
 	snapshot        string // its key
 	agentOpen       bool   // the guest's agent has opened its port
 	agentUp         bool   // it answers
@@ -243,6 +244,7 @@ func (e *emulator) drain(c actor.Context) {
 func (e *emulator) drainNext(c actor.Context) {
 	switch {
 	case e.image.asked: // what has arrived is being kept
+	case e.counting: // nothing ends before that is on the disk
 	case len(e.children) == 0:
 		if e.boot != nil {
 			_ = e.boot.Close()
@@ -265,6 +267,7 @@ func (e *emulator) terminated(c actor.Context, who *actor.PID) {
 		if e.asking && e.boot == nil {
 			e.denied(c, errNoStore)
 		}
+		e.failureCounted(c)
 		return
 	}
 	if e.downloader.is(who) {

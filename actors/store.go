@@ -17,8 +17,8 @@ import (
 // not twice, publishes them, and retires those that fail.
 //
 // Parent: the fleet. In: WantSnapshot, PublishSnapshot, ReleaseSnapshot, ResumeFailed, ResumeWorked, from emulators. Out:
-// what answers these. What it grants is locked on disk until it is given back or its emulator is gone; other processes see
-// the lock.
+// what answers these; a ResumeFailed is answered when it is on the disk, for the program may end then. What it grants is
+// locked on disk until it is given back or its emulator is gone; other processes see the lock.
 type store struct {
 	life
 	snapshots *snapshot.Store
@@ -57,10 +57,10 @@ type (
 		held    *snapshot.Snapshot
 		err     error
 	}
-	// judged says that a snapshot has failed for the last time.
+	// judged is what came of counting a failure.
 	judged struct {
 		emulator Ref[messages.Emulator]
-		err      error
+		err      error // the snapshot has failed for the last time, or could not be judged
 	}
 )
 
@@ -104,7 +104,7 @@ func (s *store) Receive(c actor.Context) {
 	case *messages.ResumeFailed:
 		s.strike(c, m)
 	case *judged:
-		m.emulator.Tell(c, &messages.SnapshotBroken{Cause: messages.Cause{Err: m.err}})
+		s.judged(c, m)
 	case *messages.ReleaseSnapshot:
 		s.release(c, m.Instance)
 	case *actor.Terminated:
@@ -243,6 +243,7 @@ func (s *store) forgive(c actor.Context, name string) {
 func (s *store) strike(c actor.Context, m *messages.ResumeFailed) {
 	r := s.asked[m.Instance]
 	if r == nil || r.held == nil {
+		Ref[messages.Emulator]{c.Sender()}.Tell(c, &messages.FailureCounted{})
 		return
 	}
 	held, snapshots, emulator := r.held, s.snapshots, r.emulator
@@ -256,8 +257,15 @@ func (s *store) strike(c actor.Context, m *messages.ResumeFailed) {
 		case retired:
 			return &judged{emulator, fmt.Errorf("snapshot %s has failed too often and is not used any more: the next start captures a new one", r.want.Key)}
 		}
-		return nil
+		return &judged{emulator: emulator}
 	})
+}
+
+func (s *store) judged(c actor.Context, m *judged) {
+	if m.err != nil {
+		m.emulator.Tell(c, &messages.SnapshotBroken{Cause: messages.Cause{Err: m.err}})
+	}
+	m.emulator.Tell(c, &messages.FailureCounted{})
 }
 
 // release gives up what an instance was granted, or is still waiting for.

@@ -2,12 +2,15 @@ package actors
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"github.com/stackemu/stackemu/internal/lifecycle"
 	"github.com/stackemu/stackemu/messages"
@@ -245,6 +248,39 @@ func TestThreeStrikes(t *testing.T) {
 			}
 			if captured := strings.Contains(heard, "capturing"); captured != (n == 3) {
 				t.Errorf("start %d: captured is %v:\n%s", n, captured, heard)
+			}
+		}
+	})
+}
+
+// The program ends with its instance: what has failed must be on the disk by then, even where another one has the store for a while.
+func TestFailureIsCountedBeforeTheEnd(t *testing.T) {
+	stage(t, &fakeWorld{warm: true, strict: true}, func(p *play) {
+		p.up()
+		p.tree.Tell(&messages.StopInstances{Kill: true})
+		p.end()
+		p.world.ownDisk, p.world.loadErr = false, errors.New("boom") // as after a reset
+		others := flock.New(filepath.Join(p.world.dir, "snapshots", ".lock"))
+		p.world.onLoad = func() {
+			if got, err := others.TryLock(); !got || err != nil {
+				t.Error(got, err)
+			}
+		}
+		for n := range 3 {
+			p.tree.Tell(&messages.StartInstance{Instance: "default"})
+			time.Sleep(10 * time.Second)
+			if len(p.idle) != 0 {
+				t.Errorf("start %d has ended before its failure was counted", n)
+			}
+			if err := others.Close(); err != nil {
+				t.Error(err)
+			}
+			if end := p.end(); end.State != "failed" || !strings.HasSuffix(end.Cause.Err.Error(), "boom") {
+				t.Errorf("start %d ended %s: %v", n, end.State, end.Cause.Err)
+			}
+			all, err := p.world.Snapshots().List()
+			if retired := len(all) == 1 && all[0].Cause != ""; err != nil || retired != (n == 2) {
+				t.Errorf("start %d: retired is %v: %+v, %v", n, retired, all, err)
 			}
 		}
 	})

@@ -184,8 +184,16 @@ func (e *emulator) fallback(c actor.Context, f lifecycle.Fallback) {
 	if !f.Final {
 		e.warn(c, fmt.Sprintf("%v (after %v); boots from its disk instead", f.Err, time.Since(e.since).Round(10*time.Millisecond)))
 	}
-	if f.From == lifecycle.Resume && e.granted {
+	if f.From == lifecycle.Resume && e.granted && e.store.pid != nil {
+		e.counting = true
 		e.store.Tell(c, &messages.ResumeFailed{Instance: e.name, Cause: messages.Cause{Err: f.Err}})
+	}
+}
+
+func (e *emulator) failureCounted(c actor.Context) {
+	if e.counting {
+		e.counting = false
+		e.drainNext(c)
 	}
 }
 

@@ -69,11 +69,14 @@ type ReleaseSnapshot struct {
 }
 
 // ResumeFailed says that the granted snapshot could not be resumed. From an emulator to the store, which retires a
-// snapshot that fails again and again, and tells so by [SnapshotBroken].
+// snapshot that fails again and again, and tells so by [SnapshotBroken]; [FailureCounted] answers in any case.
 type ResumeFailed struct {
 	Instance string `json:"instance"`
 	Cause    Cause  `json:"cause"`
 }
+
+// FailureCounted says that a failure is on the disk: a program that ends now does not forget it. From the store to an emulator.
+type FailureCounted struct{}
 
 // ResumeWorked says that an instance got ready from the granted snapshot. From an emulator to the store.
 type ResumeWorked struct {
@@ -112,6 +115,9 @@ func (*ReleaseSnapshot) toStore() {}
 
 func (*ResumeFailed) message() {}
 func (*ResumeFailed) toStore() {}
+
+func (*FailureCounted) message()    {}
+func (*FailureCounted) toEmulator() {}
 
 func (*ResumeWorked) message() {}
 func (*ResumeWorked) toStore() {}
