@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -29,7 +28,7 @@ func benchCommand() *cli.Command {
 			&cli.StringFlag{Name: "only", Usage: "measure these `LETTERS` only, such as a,b,c; z, a soak, is measured only if it is named"},
 			&cli.StringFlag{Name: "instances", Value: "1,2,4,8", Usage: "how many instances (f) starts at once: `NUMBERS` with commas"},
 			&cli.IntFlag{Name: "cycles", Value: 100, Usage: "start and stop `N` times in a soak (z)"},
-			&cli.BoolFlag{Name: "json", Usage: "print JSON instead of a table"},
+			jsonFlag(),
 		},
 		Action: benchmark,
 	}
@@ -43,18 +42,21 @@ func benchmark(c *cli.Context) error {
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	report, err := watchBench(ctx, options)
-	if report.Measured() {
-		err = errors.Join(err, printReport(os.Stdout, &report, c.Bool("json")))
-	}
 	switch {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		return errors.New("bench: interrupted; everything it has started is gone")
+		err = errors.New("bench: interrupted; everything it has started is gone")
 	case err != nil:
-		return fmt.Errorf("bench: %w", err)
+		err = fmt.Errorf("bench: %w", err)
 	case !report.Measured():
-		return errors.New("bench: nothing could be measured")
+		err = errors.New("bench: nothing could be measured")
 	}
-	return nil
+	switch {
+	case !report.Measured():
+		return err
+	case c.Bool("json"):
+		return printOutcome("bench", &report, err)
+	}
+	return errors.Join(err, report.Table(os.Stdout))
 }
 
 // benchOptions reads the command line. All errors are of the one who wrote it.
@@ -101,11 +103,4 @@ func watchBench(ctx context.Context, o bench.Options) (bench.Report, error) {
 		}
 	}
 	return bench.Run(ctx, o)
-}
-
-func printReport(to io.Writer, r *bench.Report, asJSON bool) error {
-	if !asJSON {
-		return r.Table(to)
-	}
-	return printJSON(to, r)
 }

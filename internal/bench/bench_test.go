@@ -62,6 +62,13 @@ func (l *fakeLab) restart(ctx context.Context, _ setup) (run, answered time.Dura
 	return time.Second, 2 * time.Second, l.did(ctx, "restart")
 }
 
+func (l *fakeLab) boot(ctx context.Context, _ setup) (map[string]time.Duration, error) {
+	took := bootMarks{firstRead: 1, loaded: 2, init: 3, systemd: 4, stack: 5, ready: 6}.stages()
+	return took, l.did(ctx, "boot")
+}
+
+func (l *fakeLab) imageSize() (int64, error) { return 200e6, l.fail["size"] }
+
 func (l *fakeLab) unpack(ctx context.Context, _ setup) (time.Duration, error) {
 	return time.Second, l.did(ctx, "unpack")
 }
@@ -173,7 +180,8 @@ func TestRunAll(t *testing.T) {
 	for _, row := range r.Rows {
 		samples[row.ID] = len(row.Samples)
 	}
-	want := map[string]int{"a": 3, "b": 3, "c": 3, "c.run": 3, "c.answer": 3, "d": 3, "e": 3, "s.stop": 3, "s": 3,
+	want := map[string]int{"a": 3, "b": 3, "c": 3, "c.run": 3, "c.answer": 3, "d": 3, "e": 3, "e.firmware": 3, "e.loader": 3, "e.kernel": 3, "e.initrd": 3, "e.units": 3,
+		"e.services": 3, "e.image": 1, "s.stop": 3, "s": 3,
 		"f.1.start": 3, "f.1.all": 3, "f.1.private": 3, "f.1.dirty": 3, "f.1.shared": 3,
 		"f.2.start": 6, "f.2.all": 3, "f.2.private": 6, "f.2.dirty": 6, "f.2.shared": 6, "f.second": 3,
 		"f.4.start": 12, "f.4.all": 3, "f.4.private": 12, "f.4.dirty": 12, "f.4.shared": 12,
@@ -200,10 +208,10 @@ func TestRunAll(t *testing.T) {
 func TestOnly(t *testing.T) {
 	l := &fakeLab{}
 	r, err := try(t, l, "e,h", 1, 0)
-	if err != nil || len(r.Rows) != 3 || r.Rows[0].ID != "e" || r.Rows[1].ID != rowUnpack || r.Rows[2].ID != rowZstd {
+	if err != nil || len(r.Rows) != 10 || r.Rows[0].ID != "e" || r.Rows[7].ID != rowImage || r.Rows[8].ID != rowUnpack || r.Rows[9].ID != rowZstd {
 		t.Errorf("%v, %+v", err, r.Rows)
 	}
-	if got := strings.Join(l.log, " "); got != "cold capture unpack zstd" {
+	if got := strings.Join(l.log, " "); got != "cold boot capture unpack zstd" {
 		t.Errorf("did %s", got)
 	}
 }
@@ -216,13 +224,14 @@ func TestFailures(t *testing.T) {
 		"zstd":                                  &skip{"zstd is not installed"},
 		"memory":                                errors.New("no memory"),
 		"again":                                 errors.New("no session"),
+		"size":                                  errors.New("no image"),
 	}}
 	r, err := try(t, l, "", 5, 0)
 	if err != nil {
 		t.Error(err)
 	}
 	want := map[string]string{"d": "skipped: no mapped-ram", "c.run": "failed: no guest tools", "c.answer": "failed: no guest tools",
-		"h.zstd": "skipped: zstd is not installed", "s": "failed: no session", "s.stop": "in 2 of 5 runs; one failed: no session"}
+		"h.zstd": "skipped: zstd is not installed", "e.image": "failed: no image", "s": "failed: no session", "s.stop": "in 2 of 5 runs; one failed: no session"}
 	for id, note := range notes(r) {
 		if strings.HasPrefix(id, "f.") && note == "failed: no memory" {
 			continue
@@ -303,7 +312,7 @@ func TestInterrupted(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("after %v: %v", until, err)
 		}
-		if len(r.Rows) != 33 || notes(r)["h.zstd"] != "interrupted" {
+		if len(r.Rows) != 40 || notes(r)["h.zstd"] != "interrupted" {
 			t.Errorf("after %v: %v", until, notes(r))
 		}
 	}
@@ -329,7 +338,9 @@ func TestProgress(t *testing.T) {
 		}
 	})
 	want := []string{"capture|a snapshot of a guest with 512 MiB|", "capture||a snapshot of a guest with 512 MiB 1.00 s",
-		"a 1/1|floor: QEMU alone, from exec until the guest agent answers|", "a 1/1||a 0.50 s", "e 1/1|up, cold boot|", "e 1/1|||no boot"}
+		"a 1/1|floor: QEMU alone, from exec until the guest agent answers|", "a 1/1||a 0.50 s", "e 1/1|up, cold boot|", "e 1/1|||no boot",
+		"e 1/1|" + stageRows[0].name + "|", "e 1/1||e.firmware 0.00 s, e.loader 0.00 s, e.kernel 0.00 s, e.initrd 0.00 s, e.units 0.00 s, e.services 0.00 s",
+		"e 1/1|the image|", "e 1/1||e.image 200 MB"}
 	if !slices.Equal(told, want) {
 		t.Errorf("told\n%s", strings.Join(told, "\n"))
 	}

@@ -33,6 +33,8 @@ const (
 	idlePercent   = 0.5  // of a CPU
 	supervisorRSS = 40   // MiB
 	quietPercent  = 3.0  // of a CPU, also where the guest's CPU is emulated
+	coldBoot      = 15   // s, likewise
+	imageSize     = 350  // MB
 )
 
 // judge computes all claims. The medians have been filled in.
@@ -53,6 +55,10 @@ func (r *Report) judge() []Claim {
 			func(m map[string]float64) (value, limit float64) { return m[rowRSS], supervisorRSS }),
 		r.claim(fmt.Sprintf("a guest with nothing to do takes < %.1f %% of a CPU", quietPercent), percent, []string{rowQuiet},
 			func(m map[string]float64) (value, limit float64) { return m[rowQuiet], quietPercent }),
+		r.claim(fmt.Sprintf("a cold boot (e) takes <= %d s", coldBoot), seconds, []string{"e"},
+			func(m map[string]float64) (value, limit float64) { return m["e"], coldBoot }),
+		r.claim(fmt.Sprintf("the image < %d MB", imageSize), mega, []string{rowImage},
+			func(m map[string]float64) (value, limit float64) { return m[rowImage], imageSize }),
 	}, r.soakClaims()...)
 }
 

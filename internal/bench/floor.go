@@ -53,7 +53,7 @@ func (f *folder) restart(ctx context.Context, s setup) (run, answered time.Durat
 			return errors.New("the guest has not restarted its servers")
 		}
 		for _, service := range d.boot.Services() {
-			if err := d.awaitHealthy(ctx, service); err != nil {
+			if err := d.awaitHealthy(ctx, service, probeEvery); err != nil {
 				return err
 			}
 		}
@@ -63,8 +63,21 @@ func (f *folder) restart(ctx context.Context, s setup) (run, answered time.Durat
 	return run, answered, err
 }
 
-// drive resumes a snapshot, lets f look at it, and ends it.
-func (f *folder) drive(ctx context.Context, s setup, look func(context.Context, *driven) error) (err error) {
+// drive resumes a snapshot, lets look look at it, and ends it.
+func (f *folder) drive(ctx context.Context, s setup, look func(context.Context, *driven) error) error {
+	return f.alone(ctx, s, func(ctx context.Context, d *driven, r *room) error {
+		if err := d.prepare(ctx, r); err != nil {
+			return err
+		}
+		if err := d.resume(ctx); err != nil {
+			return err
+		}
+		return look(ctx, d)
+	})
+}
+
+// alone gives do a room and a QEMU to be, and ends both.
+func (f *folder) alone(ctx context.Context, s setup, do func(context.Context, *driven, *room) error) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, floorLimit, fmt.Errorf("not done within %v", floorLimit))
 	defer cancel()
 	r, err := f.newRoom(s)
@@ -73,13 +86,7 @@ func (f *folder) drive(ctx context.Context, s setup, look func(context.Context, 
 	}
 	d := &driven{closers: []func() error{r.close}}
 	defer func() { err = errors.Join(err, d.close()) }()
-	if err := d.prepare(ctx, r); err != nil {
-		return err
-	}
-	if err := d.resume(ctx); err != nil {
-		return err
-	}
-	return look(ctx, d)
+	return do(ctx, d, r)
 }
 
 // prepare does what does not count.
@@ -103,8 +110,22 @@ func (d *driven) prepare(ctx context.Context, r *room) error {
 }
 
 // resume is what is measured.
-func (d *driven) resume(ctx context.Context) (err error) {
+func (d *driven) resume(ctx context.Context) error {
 	began := time.Now()
+	if err := d.launch(ctx); err != nil {
+		return err
+	}
+	if err := d.boot.Load(ctx, d.monitor); err != nil {
+		return err
+	}
+	if err := d.dialAgent(ctx); err != nil {
+		return err
+	}
+	d.took = time.Since(began)
+	return nil
+}
+
+func (d *driven) launch(ctx context.Context) (err error) {
 	if d.process, err = d.boot.Launch(); err != nil {
 		return err
 	}
@@ -113,30 +134,27 @@ func (d *driven) resume(ctx context.Context) (err error) {
 		return err
 	}
 	d.closers = append(d.closers, d.monitor.Close)
-	if err := d.boot.Load(ctx, d.monitor); err != nil {
-		return err
-	}
+	return nil
+}
+
+func (d *driven) dialAgent(ctx context.Context) (err error) {
 	if d.agent, err = d.boot.DialAgent(ctx); err != nil {
 		return err
 	}
 	d.closers = append(d.closers, d.agent.Close)
-	if err := d.agent.Sync(ctx); err != nil {
-		return err
-	}
-	d.took = time.Since(began)
-	return nil
+	return d.agent.Sync(ctx)
 }
 
-// probeEvery is how often a service is asked that does not answer yet.
+// probeEvery is how often a service is asked that has just been restarted.
 const probeEvery = 20 * time.Millisecond
 
-func (d *driven) awaitHealthy(ctx context.Context, s profile.Service) error {
+func (d *driven) awaitHealthy(ctx context.Context, s profile.Service, every time.Duration) error {
 	for {
 		err := d.boot.Probe(ctx, s)
 		if err == nil {
 			return nil
 		}
-		if wait(ctx, probeEvery) != nil {
+		if wait(ctx, every) != nil {
 			return fmt.Errorf("%s: %w", s.Name, errors.Join(context.Cause(ctx), err))
 		}
 	}

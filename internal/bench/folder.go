@@ -97,6 +97,14 @@ func (f *folder) images() string    { return filepath.Join(f.root, "images") }
 func (f *folder) snapshots() string { return filepath.Join(f.root, "snapshots") }
 func (f *folder) cache() string     { return filepath.Join(f.root, "cache") }
 
+func (f *folder) imageSize() (int64, error) {
+	info, err := os.Stat(f.image.Disk)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
 // close removes everything. The rooms have been closed.
 func (f *folder) close() error {
 	if err := os.RemoveAll(f.root); err != nil {

@@ -17,6 +17,10 @@ type lab interface {
 	floor(ctx context.Context, s setup) (time.Duration, error)
 	// restart makes a guest restart its servers: until they run, and until they have answered.
 	restart(ctx context.Context, s setup) (run, answered time.Duration, err error)
+	// boot boots from the disk, and tells what the stages of that took, by their rows, as far as they can be told.
+	boot(ctx context.Context, s setup) (map[string]time.Duration, error)
+	// imageSize is the size of the image's file.
+	imageSize() (int64, error)
 	// unpack unpacks a packed snapshot.
 	unpack(ctx context.Context, s setup) (time.Duration, error)
 	// zstd lets the zstd program do the same.

@@ -39,6 +39,7 @@ const (
 	rowSecond    = "f.second"
 	rowUnpack    = "h.ours"
 	rowZstd      = "h.zstd"
+	rowImage     = "e.image"
 )
 
 // guestRAM is what (g) compares, in MiB.
@@ -67,7 +68,11 @@ func measures(ramMiB int, instances []int, cycles int) [][]measure {
 			restartMeasure(setup{ramMiB: ramMiB, stale: true, apart: true}),
 			started("d", timeRow("d", "up, resumed, no rotation, mapped-ram", "a"), setup{ramMiB: ramMiB, stale: true, format: snapshot.MappedRAM}),
 		},
-		{started("e", timeRow("e", "up, cold boot", "a"), setup{ramMiB: ramMiB, cold: true})},
+		{
+			started("e", timeRow("e", "up, cold boot", "a"), setup{ramMiB: ramMiB, cold: true}),
+			stagesMeasure(setup{ramMiB: ramMiB, cold: true}),
+			imageMeasure(),
+		},
 		{sessionMeasure(warm)},
 		crowds,
 		sizes,
@@ -137,6 +142,37 @@ func restartMeasure(s setup) measure {
 			return err
 		},
 	}
+}
+
+// stagesMeasure looks into a cold boot. A stage that cannot be told fails nothing: images of others do without what tells it.
+func stagesMeasure(s setup) measure {
+	m := measure{key: "e", run: func(ctx context.Context, l lab, put put) error {
+		took, err := l.boot(ctx, s)
+		if err != nil {
+			return err
+		}
+		for _, stage := range stageRows {
+			if took, told := took[stage.id]; told {
+				put(stage.id, took.Seconds())
+			}
+		}
+		return nil
+	}}
+	for _, stage := range stageRows {
+		m.rows = append(m.rows, timeRow(stage.id, stage.name, ""))
+	}
+	return m
+}
+
+func imageMeasure() measure {
+	return measure{key: "e", once: true, rows: []Row{{ID: rowImage, Name: "the image", Unit: mega}},
+		run: func(_ context.Context, l lab, put put) error {
+			size, err := l.imageSize()
+			if err == nil {
+				put(rowImage, float64(size)/1e6)
+			}
+			return err
+		}}
 }
 
 func sessionMeasure(s setup) measure {

@@ -32,7 +32,7 @@ type Host struct {
 type Row struct {
 	ID      string    `json:"id"`
 	Name    string    `json:"name"`
-	Unit    string    `json:"unit"` // s, MiB, % or n
+	Unit    string    `json:"unit"` // s, MiB, MB, % or n
 	Samples []float64 `json:"samples"`
 	Median  float64   `json:"median"`
 	P90     float64   `json:"p90"`
@@ -47,6 +47,7 @@ type Row struct {
 const (
 	seconds = "s"
 	mebi    = "MiB"
+	mega    = "MB" // as files are measured
 	percent = "%"
 	pieces  = "n"
 )
@@ -94,8 +95,8 @@ func (r *Report) Measured() bool {
 // amount writes a value as people read it.
 func amount(value float64, unit string) string {
 	switch unit {
-	case mebi:
-		return fmt.Sprintf("%.0f MiB", value)
+	case mebi, mega:
+		return fmt.Sprintf("%.0f %s", value, unit)
 	case percent:
 		return fmt.Sprintf("%.2f %%", value)
 	case pieces:

@@ -62,8 +62,20 @@ func TestSupervisorClaims(t *testing.T) {
 		"PASS PASS PASS": {rowIdle: {0.49, 0.1}, rowRSS: {39}, rowQuiet: {2.9}},
 		"FAIL FAIL FAIL": {rowIdle: {0.5}, rowRSS: {40}, rowQuiet: {3}},
 	} {
-		claims := measured(samples).Claims[6:]
+		claims := measured(samples).Claims[6:9]
 		if len(claims) != 3 || claims[0].Verdict+" "+claims[1].Verdict+" "+claims[2].Verdict != want {
+			t.Errorf("%v: %+v", samples, claims)
+		}
+	}
+}
+
+func TestBootClaims(t *testing.T) {
+	for want, samples := range map[string]map[string][]float64{
+		"PASS PASS": {"e": {14, 15, 20}, rowImage: {349}},
+		"FAIL FAIL": {"e": {14, 15.1, 15.2}, rowImage: {350}},
+	} {
+		claims := measured(samples).Claims[9:]
+		if len(claims) != 2 || claims[0].Verdict+" "+claims[1].Verdict != want {
 			t.Errorf("%v: %+v", samples, claims)
 		}
 	}
@@ -130,7 +142,7 @@ func TestJSON(t *testing.T) {
 	if samples, ok := c["samples"].([]any); !ok || len(samples) != 0 {
 		t.Errorf("samples of a row without: %v", c["samples"])
 	}
-	if len(back.Claims) != 9 || back.Claims[0].Verdict != Fail {
+	if len(back.Claims) != 11 || back.Claims[0].Verdict != Fail {
 		t.Errorf("claims: %v", back.Claims)
 	}
 }
