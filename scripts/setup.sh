@@ -3,7 +3,7 @@
 #
 #   scripts/setup.sh           what `make up` needs
 #   scripts/setup.sh --build   only what compiling and unit tests need
-#   scripts/setup.sh --test    also what only `make test` needs (a browser)
+#   scripts/setup.sh --test    also what only `make test` needs (Node, a browser, strace)
 #   scripts/setup.sh --check   change nothing; exit 1 and list what is missing
 #   --arch amd64|arm64         with any of them: for guests of that architecture, too, beside this machine's own. To build an
 #                              image of arm64 elsewhere, the kernel is made to run its programs (qemu-user, binfmt_misc)
@@ -130,7 +130,7 @@ missing_packages() {
       esac
     done
   fi
-  [[ $level != test ]] || need="$need nodejs:node" # for the tests of the stack's JavaScript
+  [[ $level != test ]] || need="$need nodejs:node strace:strace" # for the tests of the stack's JavaScript, and of what is synced when
   for probe in $need; do
     if [[ ${probe#*:} == /* ]]; then
       [[ -e ${probe#*:} ]] || echo "${probe%%:*}"
