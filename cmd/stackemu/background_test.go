@@ -164,6 +164,8 @@ func testLogs(e *emulator) {
 	e.says(e.run(0, "logs", "default", "-n", "1", "--source", "messages"), `^\{.*\}$`)
 	e.saysOnce(e.run(0, "logs", "-n", "1", "--source", "messages"), "\"time\"")
 	e.says(e.run(0, "logs", "-n", "-1"), "preparing")
+	e.says(e.run(0, "logs", "-n", "-1", "--json"), `^{"source":"supervisor","line":"\d{4}-\S+ default +preparing`, `"line":".*default +ready`)
+	e.says(e.run(0, "logs", "--json", "-n", "1", "--source", "messages"), `^\{"time":`)
 	c := e.start("logs", "-f", "-n", "1")
 	c.Until("  backend ")
 	c.Interrupt()
@@ -589,7 +591,7 @@ func TestSeveralInBackground(t *testing.T) {
 		t.Errorf("snapshots: %q", s)
 	}
 	e.says(e.run(0, "ls"), "^a +ready", "^b +ready")
-	e.says(e.run(0, "restart", "a"), "^a  ready  resumed")
+	e.says(e.run(0, "restart", "a", "--json"), `"command": "restart"`, `"instance": "a"`, `"state": "ready"`, `"how": "resume"`)
 	if again := e.status(0, "a"); again.VM.PID == a.VM.PID || again.Services[0].Port != a.Services[0].Port {
 		t.Errorf("got %+v, before %+v", again, a)
 	}
@@ -597,6 +599,16 @@ func TestSeveralInBackground(t *testing.T) {
 	e.status(exitStopped, "a")
 	e.complains(e.run(exitUsage, "stop", "--all", "a"), "takes no instance name")
 	e.says(e.run(0, "ls"), `^a +stopped +- +- +\d+-\d+`)
+
+	// That one of several cannot be started is no reason to be silent about the others.
+	if err := os.WriteFile(e.file("run/c"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c = e.run(exitFailed, "start", "a", "c")
+	e.says(c, "^a  ready  resumed", "^  backend ")
+	e.complains(c, "^stackemu: c: ")
+	e.says(e.run(exitFailed, "start", "a", "c", "--json"), `"data": \[`, `"instance": "a"`, `"error": \{`, `"message": "c: `)
+	e.run(0, "stop", "a")
 }
 
 func TestSeveralInForeground(t *testing.T) {

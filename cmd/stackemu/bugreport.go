@@ -37,6 +37,7 @@ func bugReportCommand() *cli.Command {
 		Flags: []cli.Flag{
 			nameFlag(),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE` (default: stackemu-NAME-TIME.tar.gz here)"},
+			jsonFlag(),
 		},
 		Action: bugReport,
 	}
@@ -57,6 +58,9 @@ func bugReport(c *cli.Context) error {
 	r := &bugPack{Context: c.Context, conf: conf, explained: explained, findings: doctor.Examine(c.Context, sources(c)), files: files, now: now, base: base}
 	if err := r.write(output); err != nil {
 		return fmt.Errorf("%s: %w", files.Name, err)
+	}
+	if c.Bool("json") {
+		return printData("bug-report", map[string]any{"instance": files.Name, "path": output})
 	}
 	fmt.Printf("wrote %s: look through it before you show it to anybody\n", output)
 	return nil

@@ -2,10 +2,15 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/home"
+	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/internal/status"
 	"github.com/stackemu/stackemu/messages"
 )
 
@@ -19,6 +24,7 @@ func captureCommand() *cli.Command {
 			&cli.BoolFlag{Name: "force", Usage: "capture a new snapshot even if there is one"},
 			archFlag(),
 			formatFlag(),
+			jsonFlag(),
 		},
 		Action: capture,
 	}
@@ -33,6 +39,29 @@ func capture(c *cli.Context) error {
 		return err
 	}
 	conf.ForceCapture = conf.ForceCapture || c.Bool("force")
+	outcome, err := captureNow(c, conf)
+	if err == nil && c.Bool("json") {
+		return printData("capture", outcome)
+	}
+	return err
+}
+
+// captured is the outcome of a capture, in JSON.
+type captured struct {
+	Captured bool  `json:"captured"` // else there was a snapshot already
+	TookMS   int64 `json:"tookMs"`
+}
+
+// captureNow captures a snapshot, unless there is one. With --json it shows on standard error how it goes.
+func captureNow(c *cli.Context, conf config.Config) (o captured, err error) {
 	conf.NoSnapshot = false
-	return foreground(c, job{conf: conf, consoles: []home.Instance{conf.Folders().Capture()}, starts: []messages.Fleet{&messages.CaptureSnapshot{}}})
+	j := job{conf: conf, consoles: []home.Instance{conf.Folders().Capture()}, starts: []messages.Fleet{&messages.CaptureSnapshot{}}}
+	j.seen = func(e status.Event) { o.Captured = o.Captured || e.State == lifecycle.Capturing.String() }
+	if c.Bool("json") {
+		j.out = os.Stderr
+	}
+	began := time.Now()
+	err = foreground(c, j)
+	o.TookMS = time.Since(began).Milliseconds()
+	return o, err
 }

@@ -31,6 +31,10 @@ func TestCapture(t *testing.T) {
 		t.Errorf("was %q, is %q", first, now)
 	}
 
+	c = e.run(0, "capture", "--json")
+	e.says(c, `^\{\n`, `"command": "capture"`, `"captured": false`)
+	e.complains(c, "there is a snapshot already")
+
 	c = e.run(0, "capture", "--force")
 	e.says(c, "capturing", "saving", "stopped")
 	second := e.snapshots()

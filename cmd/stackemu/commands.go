@@ -7,20 +7,20 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// commands are all commands, in the order of the help text. Those that print one JSON object with --json tell their errors so,
-// too.
+// commands are all commands, in the order of the help text.
 func commands() []*cli.Command {
 	all := []*cli.Command{
-		upCommand(), inJSON(withConfigFile(startCommand())), inJSON(stopCommand()), inJSON(restartCommand()), inJSON(statusCommand()), inJSON(lsCommand()),
+		upCommand(), withConfigFile(startCommand()), stopCommand(), restartCommand(), statusCommand(), lsCommand(),
 		attachCommand(), logsCommand(), execCommand(), shellCommand(), runCommand(), envCommand(), openCommand(), resetCommand(), serviceCommand(),
-		pullCommand(), inJSON(listReleasesCommand()), captureCommand(), snapshotCommand(), imageCommand(), benchCommand(), inJSON(doctorCommand()), configCommand(), inJSON(pruneCommand()), traceCommand(), uiCommand(), bugReportCommand(),
-		inJSON(versionCommand()), completionCommand(), manCommand(), superviseCommand(),
+		pullCommand(), listReleasesCommand(), captureCommand(), snapshotCommand(), imageCommand(), benchCommand(), doctorCommand(), configCommand(), pruneCommand(), traceCommand(), uiCommand(), bugReportCommand(),
+		versionCommand(), completionCommand(), manCommand(), superviseCommand(),
 	}
 	for _, c := range all {
 		if strings.HasPrefix(c.ArgsUsage, "[NAME") {
 			completeInstances(c)
 		}
 	}
+	failInJSON("", all)
 	return all
 }
 
@@ -40,6 +40,7 @@ func arranged(app *cli.App, args []string) []string {
 	if n < len(args) && args[n] == alias {
 		args = slices.Delete(slices.Clone(args), n, n+1)
 	}
+	args = helpAsFlag(app, args, n)
 	var command *cli.Command
 	for among := app.Commands; n < len(args); n++ {
 		next := commandNamed(among, args[n])
@@ -64,6 +65,19 @@ func arranged(app *cli.App, args []string) []string {
 		}
 	}
 	return slices.Concat(args[:n], flags, others)
+}
+
+// helpAsFlag turns `help COMMAND` into `COMMAND --help`, which says more of a command with others below it, and `help WORD` into WORD,
+// which is refused as ever.
+func helpAsFlag(app *cli.App, args []string, n int) []string {
+	if n+1 >= len(args) || args[n] != "help" && args[n] != "h" || strings.HasPrefix(args[n+1], "-") {
+		return args
+	}
+	args = slices.Delete(slices.Clone(args), n, n+1)
+	if commandNamed(app.Commands, args[n]) == nil {
+		return args
+	}
+	return append(args, "--help")
 }
 
 // width is how many words a flag takes: two if its value is the next one.

@@ -33,6 +33,12 @@ func TestArranged(t *testing.T) {
 		"logs emulator":                        "logs emulator",
 		"what emulator":                        "what emulator",
 		"logs a -f --generate-bash-completion": "logs a -f --generate-bash-completion",
+		"help":                                 "help",
+		"help --loud":                          "help --loud",
+		"help logs":                            "logs --help",
+		"h snapshot rm":                        "snapshot rm --help",
+		"emulator help logs":                   "logs --help",
+		"help what":                            "what",
 	} {
 		args := append([]string{"stackemu"}, strings.Fields(line)...)
 		if got := strings.Join(arranged(app, args)[1:], " "); got != want {

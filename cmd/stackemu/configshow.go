@@ -19,13 +19,7 @@ func configCommand() *cli.Command {
 		Usage: "see what is configured, and where",
 		Description: "Settings come from flags, from variables of the environment, from a project's stackemu.yaml and from your own file, in this\n" +
 			"order. docs/configuration.md has all of them.\n\nExample: stackemu config show",
-		Subcommands: []*cli.Command{inJSONAs("config show", configShowCommand()), inJSONAs("config check", configCheckCommand()), configSchemaCommand()},
-		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return &usage{fmt.Errorf("there is no command %q; see stackemu config --help", "config "+c.Args().First())}
-			}
-			return cli.ShowSubcommandHelp(c)
-		},
+		Subcommands: []*cli.Command{configShowCommand(), configCheckCommand(), configSchemaCommand()},
 	}
 }
 

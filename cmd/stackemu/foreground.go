@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/internal/status"
 	"github.com/stackemu/stackemu/internal/view"
 	"github.com/stackemu/stackemu/messages"
 )
@@ -28,13 +30,16 @@ type job struct {
 	consoles []home.Instance     // whose guests' consoles to follow
 	starts   []messages.Fleet    // what to tell the tree
 	again    func() (job, error) // the same once more, for a restart; nil where that makes no sense
+	seen     func(status.Event)  // what happens; may be nil
+	out      *os.File            // where it is shown; nil for standard output
 }
 
 // foreground tells a tree what to start, shows what happens, and passes Ctrl-C on, until no instance is left. On a terminal it
 // listens to keys meanwhile.
 func foreground(c *cli.Context, j job) error {
-	terminal, noColor := view.Detect(os.Stdout, os.LookupEnv)
-	screen := view.New(os.Stdout, terminal, noColor)
+	out := cmp.Or(j.out, os.Stdout)
+	terminal, noColor := view.Detect(out, os.LookupEnv)
+	screen := view.New(out, terminal, noColor)
 	defer screen.Close()
 	var logs io.Writer = os.Stderr
 	if terminal {
@@ -76,7 +81,7 @@ func (j job) run(log zerolog.Logger, screen *view.View, keys <-chan rune) (again
 		h.tree.Tell(start)
 	}
 	r := newRunner(h.tree, screen)
-	r.keys, r.members = keys, j.members
+	r.keys, r.members, r.seen = keys, j.members, j.seen
 	err = r.run(h.happened)
 	return r.again, errors.Join(err, h.close())
 }
@@ -90,6 +95,7 @@ type runner struct {
 	signals []os.Signal
 	keys    <-chan rune // nil where nobody presses any
 	members []*member
+	seen    func(status.Event)
 	systemd *notifier // nil for nobody
 	stopped time.Time // when the stop was asked for
 	again   bool      // and a start after that
@@ -143,6 +149,9 @@ func (r *runner) show(m messages.Observer) {
 	if instance, e, ok := eventOf(m); ok {
 		r.teller.tell(instance, e)
 		r.systemd.tell(e)
+		if r.seen != nil {
+			r.seen(e)
+		}
 	}
 	if ended, ok := m.(*messages.InstanceEnded); ok {
 		r.ended(ended)

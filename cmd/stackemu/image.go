@@ -27,6 +27,8 @@ func imageCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "image",
 		Usage: "make images",
+		Description: "Images are what instances are made from. `stackemu pull` fetches a published one; this makes one here.\n\n" +
+			"Example: stackemu image build",
 		Subcommands: []*cli.Command{{
 			Name:  "build",
 			Usage: "build the reference image, or one around a container image of yours",
@@ -39,6 +41,7 @@ func imageCommand() *cli.Command {
 				&cli.IntFlag{Name: "size", Value: guest.DefaultSizeGiB, Usage: "`GIB` of disk that the guest sees"},
 				&cli.StringFlag{Name: "container", Usage: "`ARCHIVE` (docker save or OCI) to run in the place of the reference stack"},
 				&cli.StringFlag{Name: "engine", Value: guest.DefaultEngine, Usage: "`ENGINE` that runs the container: crun, or docker for tools that call it"},
+				jsonFlag(),
 			},
 			Action: imageBuild,
 		}},
@@ -99,6 +102,9 @@ func buildImage(ctx context.Context, c *cli.Context, conf config.Config) error {
 		return err
 	}
 	screen.Close()
+	if c.Bool("json") {
+		return printData("image build", map[string]any{"path": built.Path, "size": built.Size, "digest": built.Digest, "tookMs": built.Took.Milliseconds()})
+	}
 	fmt.Printf("%s  %.0f MB  %s  built in %.0f s\n", built.Path, float64(built.Size)/1e6, built.Digest, built.Took.Seconds())
 	return nil
 }

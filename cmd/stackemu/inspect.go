@@ -39,7 +39,10 @@ func inspect(ctx context.Context, conf config.Config, name string) (status.Statu
 // status on disk is about an earlier run.
 func unsupervised(conf config.Config, files home.Instance) status.Status {
 	s := status.New(files.Name)
-	s.State, s.Image = status.Stopped, conf.Folders().Image(conf.Arch).Disk
+	s.State = status.Stopped
+	if image := conf.Folders().Image(conf.Arch).Disk; exists(image) {
+		s.Image = image
+	}
 	if vm := runningVM(files); vm != nil {
 		s.State, s.VM = status.Orphaned, vm
 		return s
@@ -51,6 +54,11 @@ func unsupervised(conf config.Config, files home.Instance) status.Status {
 		s.State, s.Since, s.Cause = last.State, last.Since, last.Cause
 	}
 	return s
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // lastStatus is how the last run has ended.

@@ -24,7 +24,7 @@ func listReleasesCommand() *cli.Command {
 		Flags: []cli.Flag{
 			repoFlag(),
 			&cli.IntFlag{Name: "limit", Value: 20, Usage: "list `N` releases at most"},
-			&cli.BoolFlag{Name: "json", Usage: "print JSON instead of a table"},
+			jsonFlag(),
 		},
 		Action: listReleases,
 	}

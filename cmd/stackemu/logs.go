@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +33,7 @@ var logSources = []struct {
 	{"supervisor", func(i home.Instance) string { return i.SupervisorLog }},
 	{"serial", func(i home.Instance) string { return i.SerialLog }},
 	{"qemu", func(i home.Instance) string { return i.QEMULog }},
-	{"messages", func(i home.Instance) string { return i.MessagesLog }},
+	{messagesSource, func(i home.Instance) string { return i.MessagesLog }},
 }
 
 func logsCommand() *cli.Command {
@@ -48,13 +50,18 @@ func logsCommand() *cli.Command {
 			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on with what is written from now on, until Ctrl-C"},
 			&cli.IntFlag{Name: "lines", Aliases: []string{"n"}, Value: 200, Usage: "begin `N` lines before the end; 0 for none, -1 for all"},
 			&cli.StringFlag{Name: "source", Value: "supervisor", Usage: "which log: `SOURCE` is " + strings.Join(sourceNames(), ", ")},
+			&cli.BoolFlag{Name: "json", Usage: "print one JSON object a line"},
 		},
 		Action: logs,
 	}
 }
 
-// stackSource is the log of the stack's services, which is in the guest.
-const stackSource = "stack"
+const (
+	// stackSource is the log of the stack's services, which is in the guest.
+	stackSource = "stack"
+	// messagesSource is JSON as it is.
+	messagesSource = "messages"
+)
 
 func sourceNames() (names []string) {
 	for _, s := range logSources {
@@ -78,7 +85,7 @@ func logs(c *cli.Context) error {
 	}
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	out, done := logOutput()
+	out, done := logOutput(c, source)
 	defer done()
 	err = tail.Copy(ctx, out, logSources[n].path(files), tail.Options{Lines: c.Int("lines"), Follow: c.Bool("follow")})
 	switch {
@@ -102,7 +109,7 @@ func stackLog(c *cli.Context, name string) error {
 	if c.Bool("follow") {
 		args = append(args, "-f")
 	}
-	out, done := logOutput()
+	out, done := logOutput(c, stackSource)
 	defer done()
 	g := guestProgram{command: "logs", name: name, out: out, mustStream: true, Program: session.Program{Path: guestapi.Program, Args: args}}
 	err := g.run(c)
@@ -113,10 +120,55 @@ func stackLog(c *cli.Context, name string) error {
 }
 
 // logOutput is where logs go. A guest writes most of them, and nothing of it is to move a terminal's cursor, or worse.
-func logOutput() (out io.Writer, done func()) {
+func logOutput(c *cli.Context, source string) (out io.Writer, done func()) {
+	if c.Bool("json") && source != messagesSource { // those are JSON
+		w := &linesInJSON{source: source, to: json.NewEncoder(view.JSON(os.Stdout))}
+		return w, w.close
+	}
 	if !term.IsTerminal(int(os.Stdout.Fd())) {
 		return os.Stdout, func() {}
 	}
 	lines := view.New(os.Stdout, false, true)
 	return lines, lines.Close
+}
+
+// linesInJSON writes every line of a log as a JSON object.
+type linesInJSON struct {
+	source string
+	to     *json.Encoder
+	rest   []byte // what has come of a line that has not ended
+}
+
+// maxLogLine bounds what a guest that never ends a line makes us keep, in bytes.
+const maxLogLine = 64 << 10
+
+func (w *linesInJSON) Write(p []byte) (int, error) {
+	w.rest = append(w.rest, p...)
+	for {
+		line, after, ended := bytes.Cut(w.rest, []byte("\n"))
+		switch {
+		case !ended && len(line) < maxLogLine:
+			return len(p), nil
+		case !ended:
+			line, after = line[:maxLogLine], line[maxLogLine:]
+		}
+		if err := w.write(line); err != nil {
+			return 0, err
+		}
+		w.rest = after
+	}
+}
+
+func (w *linesInJSON) write(line []byte) error {
+	return w.to.Encode(struct {
+		Source string `json:"source"`
+		Line   string `json:"line"`
+	}{w.source, strings.TrimSuffix(string(line), "\r")})
+}
+
+// close writes what has no end.
+func (w *linesInJSON) close() {
+	if len(w.rest) > 0 {
+		_ = w.write(w.rest)
+	}
 }

@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -37,7 +38,6 @@ func run(args []string) int {
 		Name:    "stackemu",
 		Usage:   "a local emulator of an auth backend, in a virtual machine that starts like a program",
 		Version: version,
-		Suggest: true,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "log-level", Value: "warn", Usage: "what to log: `LEVEL` is trace (every message between actors), debug, info, warn or error"},
 			&cli.StringFlag{Name: "log-format", Value: "console", Usage: "how to log: `FORMAT` is console or json"},
@@ -45,6 +45,11 @@ func run(args []string) int {
 		Commands:       commands(),
 		ExitErrHandler: func(*cli.Context, error) {}, // the exit code is this function's affair
 		OnUsageError:   usageError,
+		// A command that logs nothing refuses a wrong level, too.
+		Before: func(c *cli.Context) error {
+			_, err := logger(c, io.Discard)
+			return err
+		},
 		// Completion scripts ask with a hidden flag.
 		EnableBashCompletion: true,
 		Action: func(c *cli.Context) error {
@@ -55,49 +60,41 @@ func run(args []string) int {
 		},
 	}
 	for _, c := range app.Commands {
-		withUsageErrors(c)
+		prepare("stackemu", c)
 	}
 	return exitCode(app.Run(arranged(app, args)))
-}
-
-// usage is an error of the command line.
-type usage struct{ error }
-
-func usageError(c *cli.Context, err error, _ bool) error {
-	return &usage{fmt.Errorf("%w%s", err, suggestedFlag(c, err))}
-}
-
-func withUsageErrors(c *cli.Command) {
-	c.OnUsageError = usageError
-	for _, sub := range c.Subcommands {
-		withUsageErrors(sub)
-	}
 }
 
 // forced is the outcome of a stop that the user did not want to wait for.
 var errForced = errors.New("stopped by force: what the guest had not written to its disk yet is lost")
 
+// exitCode tells an error, if there is something to tell.
 func exitCode(err error) int {
-	var wrong *usage
 	var quiet exitStatus
 	var inJSON *jsonFailure
-	complain := complain
-	if errors.As(err, &inJSON) {
-		complain = func(error) { inJSON.tell() }
+	switch {
+	case err == nil, errors.As(err, &quiet):
+	case errors.As(err, &inJSON):
+		inJSON.tell()
+	default:
+		complain(err)
 	}
+	return exitCodeOf(err)
+}
+
+func exitCodeOf(err error) int {
+	var quiet exitStatus
+	var wrong *usage
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &quiet):
 		return int(quiet)
 	case errors.As(err, &wrong):
-		complain(err)
 		return exitUsage
 	case errors.Is(err, errForced), errors.Is(err, errInterrupted), errors.Is(err, lifecycle.ErrNotCaptured):
-		complain(err)
 		return exitForced
 	}
-	complain(err)
 	return exitFailed
 }
 

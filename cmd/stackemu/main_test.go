@@ -309,6 +309,14 @@ func TestSecondCtrlCDoesNotWait(t *testing.T) {
 	e.nothingLeft()
 }
 
+// The echo of a Ctrl-C, as npm and shells pass it on, is no second one.
+func TestEchoOfCtrlC(t *testing.T) {
+	r := &runner{stopped: time.Now().Add(time.Hour)} // the first one was just now, however slow this machine is
+	if r.stop(); r.forced {
+		t.Error("the guest was not waited for")
+	}
+}
+
 func TestKilledQEMU(t *testing.T) {
 	t.Parallel()
 	e := newEmulator(t, healthy)

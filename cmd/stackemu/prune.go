@@ -63,10 +63,6 @@ func pruneHome(c *cli.Context) error {
 
 // printPruned names things as they are called in the home.
 func printPruned(r prune.Result, home string, dry bool) {
-	verb := "removed"
-	if dry {
-		verb = "would remove"
-	}
 	short := func(path string) string {
 		if rel, err := filepath.Rel(home, path); err == nil && !strings.HasPrefix(rel, "..") {
 			return rel
@@ -74,10 +70,25 @@ func printPruned(r prune.Result, home string, dry bool) {
 		return path
 	}
 	for _, item := range r.Removed {
-		fmt.Printf("%s %s, %s: %s\n", verb, short(item.Path), size(item.Bytes), item.Why)
+		fmt.Printf("%s %s, %s: %s\n", pruneVerb(dry), short(item.Path), size(item.Bytes), item.Why)
 	}
 	for _, item := range r.Held {
 		fmt.Printf("left %s: it is in use (%s)\n", short(item.Path), item.Why)
 	}
-	fmt.Printf("%s %d, %s in all\n", verb, len(r.Removed), size(r.Bytes()))
+	fmt.Println(pruneSum(dry, len(r.Removed), r.Bytes()))
+}
+
+func pruneVerb(dry bool) string {
+	if dry {
+		return "would remove"
+	}
+	return "removed"
+}
+
+// pruneSum is the last line.
+func pruneSum(dry bool, n int, bytes int64) string {
+	if n == 0 {
+		return "there is nothing to remove"
+	}
+	return fmt.Sprintf("%s %d, %s in all", pruneVerb(dry), n, size(bytes))
 }

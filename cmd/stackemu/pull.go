@@ -19,7 +19,6 @@ import (
 	"github.com/stackemu/stackemu/internal/download"
 	"github.com/stackemu/stackemu/internal/download/image"
 	"github.com/stackemu/stackemu/internal/github"
-	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/internal/view"
 	"github.com/stackemu/stackemu/messages"
 )
@@ -36,11 +35,12 @@ func pullCommand() *cli.Command {
 			repoFlag(),
 			&cli.StringFlag{Name: "branch", Usage: "the latest release of the branch `NAME` (default: " + image.DefaultBranch + ")"},
 			&cli.StringFlag{Name: "tag", Usage: "the release with the tag `TAG`"},
-			&cli.IntFlag{Name: "pr", Usage: "what the latest successful run for the pull request `NUMBER` has built"},
-			&cli.Int64Flag{Name: "run", Usage: "what the workflow run with the `ID` has built"},
+			&cli.IntFlag{Name: "pr", Usage: "what the latest successful run for the pull request `NUMBER` has built", DefaultText: "none"},
+			&cli.Int64Flag{Name: "run", Usage: "what the workflow run with the `ID` has built", DefaultText: "none"},
 			&cli.StringFlag{Name: "file", Usage: "the qcow2 image at `PATH`, or at a URL"},
 			&cli.BoolFlag{Name: "force", Usage: "fetch it again even if it is there"},
 			&cli.BoolFlag{Name: "skip-snapshot", Usage: "do not capture a snapshot now; the first start does it"},
+			jsonFlag(),
 		},
 		Action: pull,
 	}
@@ -55,14 +55,33 @@ func pull(c *cli.Context) error {
 	if err != nil {
 		return &usage{err}
 	}
-	if err := fetchImage(c, conf, request); err != nil {
+	fetched, err := fetchImage(c, conf, request)
+	if err != nil {
 		return err
 	}
-	if c.Bool("skip-snapshot") {
-		return nil
+	data := pulled{Path: fetched.Path, From: fetched.From, Digest: fetched.Digest, Size: fetched.Size, UpToDate: fetched.UpToDate, Resumed: fetched.Resumed}
+	if !c.Bool("skip-snapshot") {
+		o, err := captureNow(c, conf)
+		if err != nil {
+			return err
+		}
+		data.Snapshot = &o
 	}
-	conf.NoSnapshot = false
-	return foreground(c, job{conf: conf, consoles: []home.Instance{conf.Folders().Capture()}, starts: []messages.Fleet{&messages.CaptureSnapshot{}}})
+	if c.Bool("json") {
+		return printData("pull", data)
+	}
+	return nil
+}
+
+// pulled is the outcome of a pull, in JSON. Sizes are in bytes.
+type pulled struct {
+	Path     string    `json:"path"`
+	From     string    `json:"from"`
+	Digest   string    `json:"digest"`
+	Size     int64     `json:"size"`
+	UpToDate bool      `json:"upToDate"`
+	Resumed  int64     `json:"resumed,omitempty"` // of that, what an earlier pull had left
+	Snapshot *captured `json:"snapshot,omitempty"`
 }
 
 // pullRequest reads the command line. All errors are of the one who wrote it.
@@ -110,10 +129,14 @@ func puller(conf config.Config) *image.Puller {
 // errPullInterrupted is the outcome of a pull that the user did not want to wait for.
 var errPullInterrupted = fmt.Errorf("%w; the next pull goes on from here", errInterrupted)
 
-// fetchImage has the image fetched, and shows how it goes.
-func fetchImage(c *cli.Context, conf config.Config, r image.Request) error {
-	terminal, noColor := view.Detect(os.Stdout, os.LookupEnv)
-	screen := view.New(os.Stdout, terminal, noColor)
+// fetchImage has the image fetched, and shows how it goes: with --json on standard error.
+func fetchImage(c *cli.Context, conf config.Config, r image.Request) (image.Result, error) {
+	out := os.Stdout
+	if c.Bool("json") {
+		out = os.Stderr
+	}
+	terminal, noColor := view.Detect(out, os.LookupEnv)
+	screen := view.New(out, terminal, noColor)
 	defer screen.Close()
 	var logs io.Writer = os.Stderr
 	if terminal {
@@ -121,7 +144,7 @@ func fetchImage(c *cli.Context, conf config.Config, r image.Request) error {
 	}
 	log, err := logger(c, logs)
 	if err != nil {
-		return err
+		return image.Result{}, err
 	}
 	happened, done := make(chan messages.Observer), make(chan struct{})
 	defer close(done)
@@ -132,10 +155,10 @@ func fetchImage(c *cli.Context, conf config.Config, r image.Request) error {
 		}
 	}})
 	tree.Tell(&messages.PullImage{Request: r})
-	err = newPullView(screen, terminal, tree).run(happened)
+	result, err := newPullView(screen, terminal, tree).run(happened)
 	ctx, cancel := context.WithTimeout(context.Background(), pullCloseTimeout)
 	defer cancel()
-	return errors.Join(err, tree.Close(ctx))
+	return result, errors.Join(err, tree.Close(ctx))
 }
 
 // pullCloseTimeout is for actors that have nothing left to do.
@@ -155,7 +178,7 @@ func newPullView(screen *view.View, terminal bool, tree *actors.Tree) *pullView 
 	return &pullView{screen: screen, terminal: terminal, tree: tree, began: time.Now()}
 }
 
-func (v *pullView) run(happened <-chan messages.Observer) error {
+func (v *pullView) run(happened <-chan messages.Observer) (image.Result, error) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -163,7 +186,7 @@ func (v *pullView) run(happened <-chan messages.Observer) error {
 		select {
 		case <-signals:
 			if v.stopped {
-				return fmt.Errorf("pull: %w", errPullInterrupted)
+				return image.Result{}, fmt.Errorf("pull: %w", errPullInterrupted)
 			}
 			v.stopped = true
 			v.tree.Tell(&messages.StopInstances{})
@@ -174,12 +197,12 @@ func (v *pullView) run(happened <-chan messages.Observer) error {
 			case *messages.PullFailed:
 				v.screen.Gone(pullName)
 				if v.stopped {
-					return fmt.Errorf("pull: %w", errPullInterrupted)
+					return image.Result{}, fmt.Errorf("pull: %w", errPullInterrupted)
 				}
-				return fmt.Errorf("pull: %w", m.Cause.Err)
+				return image.Result{}, fmt.Errorf("pull: %w", m.Cause.Err)
 			case *messages.ImagePulled:
 				v.pulled(m)
-				return nil
+				return m.Result, nil
 			}
 		}
 	}

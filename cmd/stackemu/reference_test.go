@@ -65,8 +65,11 @@ func described(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for n, line := range lines {
 		words, example, found := strings.Cut(line, ": ")
+		if more, ok := strings.CutPrefix(line, "          "); ok { // of several examples
+			words, example, found = "Example", more, true
+		}
 		if found && strings.HasPrefix(words, "Example") {
-			lines[n] = words + ": `" + strings.ReplaceAll(example, "`", "") + "`  "
+			lines[n] = strings.Replace(words, "Examples", "Example", 1) + ": `" + strings.ReplaceAll(example, "`", "") + "`  "
 			continue
 		}
 		lines[n] = strings.ReplaceAll(line, "<", `\<`)

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/instance"
 )
 
@@ -21,40 +22,55 @@ func resetCommand() *cli.Command {
 		Description: "Removes the disk and the saved session of a stopped instance. Image and snapshots stay.\n\n" +
 			"Example: stackemu reset --yes",
 		Flags: []cli.Flag{
+			nameFlag(),
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
+			jsonFlag(),
 		},
 		Action: reset,
 	}
 }
 
 func reset(c *cli.Context) error {
-	name, err := oneName(c)
+	conf, files, err := oneInstance(c)
 	if err != nil {
 		return err
 	}
-	conf, err := settings(c)
-	if err != nil {
-		return err
+	had := false
+	if _, err := os.Stat(files.Dir); err == nil { // a name that was mistyped is no new instance
+		if had, err = throwAway(c, conf, files.Name); err != nil {
+			return fmt.Errorf("%s: %w", files.Name, err)
+		}
 	}
+	switch {
+	case c.Bool("json"):
+		return printData("reset", map[string]any{"instance": files.Name, "hadData": had})
+	case had:
+		fmt.Printf("%s has no data any more\n", files.Name)
+	default:
+		fmt.Printf("%s has no data\n", files.Name)
+	}
+	return nil
+}
+
+// throwAway removes the data of an instance, if it has any.
+func throwAway(c *cli.Context, conf config.Config, name string) (had bool, err error) {
 	i, err := instance.Open(conf, name)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return false, err
 	}
 	defer i.Close()
 	if !i.HasData() {
-		fmt.Printf("%s has no data\n", name)
-		return nil
+		return false, nil
 	}
 	if !c.Bool("yes") {
 		if err := confirm(fmt.Sprintf("Throw away all data of %s?", name)); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return true, err
 		}
 	}
 	if err := i.Reset(c.Context); err != nil {
-		return fmt.Errorf("%s: reset: %w", name, err)
+		return true, fmt.Errorf("reset: %w", err)
 	}
-	fmt.Printf("%s has no data any more\n", name)
-	return nil
+	return true, nil
 }
 
 // confirm asks on the terminal. Without one nobody can be asked.

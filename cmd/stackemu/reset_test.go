@@ -9,6 +9,10 @@ func TestReset(t *testing.T) {
 	t.Parallel()
 	e := newEmulator(t, healthy)
 	e.says(e.run(0, "reset"), "^default has no data$")
+	e.says(e.run(0, "reset", "--name", "typo", "--json"), `"hadData": false,`, `"instance": "typo"`)
+	if _, err := os.Stat(e.file("run/typo")); err == nil {
+		t.Error("a reset has made an instance")
+	}
 	e.stop(e.up())
 
 	c := e.run(exitUsage, "reset") // the test has no terminal
@@ -17,6 +21,7 @@ func TestReset(t *testing.T) {
 	e.saysNot(u, "capturing", "cold-booting")
 	c = e.run(exitFailed, "reset", "--yes") // not under a running VM
 	e.complains(c, `^stackemu: default: is already running \(its supervisor has pid \d+\)`)
+	e.says(e.run(exitFailed, "reset", "--yes", "--json"), `"command": "reset"`, `"code": "instance_held"`)
 	e.stop(u)
 
 	c = e.run(0, "reset", "--yes")

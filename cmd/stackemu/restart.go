@@ -1,7 +1,12 @@
 package main
 
 import (
+	"os/signal"
+	"syscall"
+
 	"github.com/urfave/cli/v2"
+
+	"github.com/stackemu/stackemu/internal/config"
 )
 
 func restartCommand() *cli.Command {
@@ -25,10 +30,20 @@ func restart(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := stopEach(c, conf, names); err != nil {
+		return err
+	}
+	return startAll(c, names)
+}
+
+// stopEach stops one instance after the other, until a signal.
+func stopEach(c *cli.Context, conf config.Config, names []string) error {
+	ctx, cancel := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer cancel()
 	for _, name := range names {
-		if _, err := stopOne(c.Context, c, conf, name); err != nil {
+		if _, err := stopOne(ctx, c, conf, name); err != nil {
 			return err
 		}
 	}
-	return startAll(c, names)
+	return nil
 }

@@ -17,7 +17,7 @@ import (
 
 func serviceCommand() *cli.Command {
 	one := func(name, usage, description string, action func(*cli.Context, *service.Manager, config.Config, home.Instance) error) *cli.Command {
-		c := &cli.Command{Name: name, Usage: usage, ArgsUsage: "[NAME]", Description: description, Flags: []cli.Flag{nameFlag()},
+		c := &cli.Command{Name: name, Usage: usage, ArgsUsage: "[NAME]", Description: description, Flags: []cli.Flag{nameFlag(), jsonFlag()},
 			Action: func(c *cli.Context) error {
 				conf, files, err := oneInstance(c)
 				if err != nil {
@@ -39,6 +39,8 @@ func serviceCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "service",
 		Usage: "have an instance started with your session, by systemd or launchd",
+		Description: "An instance with a service is started when you log in, and started again when it has failed.\n\n" +
+			"Example: stackemu service install",
 		Subcommands: []*cli.Command{
 			one("install", "start an instance with every session from now on",
 				"Writes a systemd user unit, on macOS a launch agent, which runs the instance as `stackemu start` does, with the settings of\n"+
@@ -79,6 +81,9 @@ func installService(c *cli.Context, m *service.Manager, conf config.Config, file
 	}
 	done, err := m.Install(c.Context, service.Spec{Instance: files.Name, Program: program, Args: []string{superviseName, "--", files.Name},
 		Dir: dir, Env: serviceEnvironment(os.Environ()), Log: filepath.Join(files.Dir, "launchd.log")})
+	if c.Bool("json") {
+		return serviceData(c, files.Name, m.Path(files.Name), done, err)
+	}
 	tellDone(files.Name, done)
 	if err != nil {
 		return err
@@ -93,11 +98,22 @@ func installService(c *cli.Context, m *service.Manager, conf config.Config, file
 
 func removeService(c *cli.Context, m *service.Manager, _ config.Config, files home.Instance) error {
 	done, err := m.Remove(c.Context, files.Name)
+	if c.Bool("json") {
+		return serviceData(c, files.Name, "", done, err)
+	}
 	tellDone(files.Name, done)
 	if err == nil && len(done) == 0 {
 		fmt.Printf("%s  has no service\n", files.Name)
 	}
 	return err
+}
+
+// serviceData is what was done, in JSON. path is where the service is now.
+func serviceData(c *cli.Context, name, path string, done []string, err error) error {
+	if err != nil {
+		return err
+	}
+	return printData("service "+c.Command.Name, map[string]any{"instance": name, "path": path, "done": append([]string{}, done...)})
 }
 
 func tellDone(name string, done []string) {
@@ -111,12 +127,20 @@ func statusOfService(c *cli.Context, m *service.Manager, _ config.Config, files 
 	if err != nil {
 		return err
 	}
-	if !installed {
+	switch {
+	case c.Bool("json") && installed:
+		err = printData("service status", map[string]any{"instance": files.Name, "installed": true, "path": m.Path(files.Name), "state": words})
+	case c.Bool("json"):
+		err = printData("service status", map[string]any{"instance": files.Name, "installed": false})
+	case installed:
+		fmt.Printf("%s  %s  %s\n", files.Name, m.Path(files.Name), words)
+	default:
 		fmt.Printf("%s  has no service\n", files.Name)
+	}
+	if err == nil && !installed {
 		return exitStatus(exitStopped)
 	}
-	fmt.Printf("%s  %s  %s\n", files.Name, m.Path(files.Name), words)
-	return nil
+	return err
 }
 
 // serviceEnvironment is what of our environment the service needs to do the same as we would. Others may read it there: no token

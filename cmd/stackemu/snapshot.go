@@ -23,12 +23,6 @@ func snapshotCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			snapshotLsCommand(), snapshotCheckCommand(), snapshotPackCommand(), snapshotUnpackCommand(), snapshotRmCommand(), snapshotPruneCommand(),
 		},
-		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return &usage{fmt.Errorf("there is no command %q; see stackemu snapshot --help", "snapshot "+c.Args().First())}
-			}
-			return cli.ShowSubcommandHelp(c)
-		},
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stackemu/stackemu/internal/control"
 	"github.com/stackemu/stackemu/internal/snapshot"
 	"github.com/stackemu/stackemu/qemu"
 	"github.com/stackemu/stackemu/qemu/qemutest"
@@ -115,17 +116,16 @@ func TestSnapshotLs(t *testing.T) {
 	out, _ := h.cli(0, "ls")
 	h.has(out, h.parts.Key(), "lazy", "ready", "9.3 MiB", "9 MiB RAM", "tcg")
 	out, _ = h.cli(0, "ls", "--json")
-	var all []listed
-	h.must(json.Unmarshal([]byte(out), &all))
-	if len(all) != 1 || all[0].Key != h.parts.Key() || !all[0].InUse || all[0].Size < 9<<20 || all[0].Allocated > 1<<20 || all[0].Parts != h.parts {
+	var answer struct{ Data []listed }
+	h.must(json.Unmarshal([]byte(out), &answer))
+	if all := answer.Data; len(all) != 1 || all[0].Key != h.parts.Key() || !all[0].InUse || all[0].Size < 9<<20 || all[0].Allocated > 1<<20 || all[0].Parts != h.parts {
 		t.Errorf("got %+v", all)
 	}
 	h.dir = t.TempDir()
 	out, _ = h.cli(0, "ls")
 	h.has(out, "stackemu capture")
-	if out, _ = h.cli(0, "ls", "--json"); strings.TrimSpace(out) != "[]" {
-		t.Errorf("got %s", out)
-	}
+	out, _ = h.cli(0, "ls", "--json")
+	h.has(out, `"command": "snapshot ls"`, `"data": []`)
 }
 
 func TestSnapshotCheck(t *testing.T) {
@@ -144,12 +144,16 @@ func TestSnapshotCheck(t *testing.T) {
 	h.must(errors.Join(err, f.Close(), os.Chtimes(f.Name(), info.ModTime(), info.ModTime())))
 	h.cli(0, "check") // nobody can see that without reading
 	out, errs := h.cli(exitFailed, "check", "--read-data", "--json")
-	var all []checked
-	h.must(json.Unmarshal([]byte(out), &all))
-	if len(all) != 1 || all[0].Well || all[0].Files[0].Well || !strings.Contains(all[0].Files[0].Error, "between the bytes 4194304 and 8388608") {
+	var answer struct {
+		Data  []checked
+		Error control.Error
+	}
+	h.must(json.Unmarshal([]byte(out), &answer))
+	all := answer.Data
+	if errs != "" || len(all) != 1 || all[0].Well || all[0].Files[0].Well || !strings.Contains(all[0].Files[0].Error, "between the bytes 4194304 and 8388608") {
 		t.Errorf("got %+v", all)
 	}
-	h.has(errs, "stackemu: snapshot "+h.parts.Key()+" is damaged: ram.img has changed", "set aside as "+all[0].Aside, "the next start captures a new one")
+	h.has(answer.Error.Message, "snapshot "+h.parts.Key()+" is damaged: ram.img has changed", "set aside as "+all[0].Aside, "the next start captures a new one")
 	out, _ = h.cli(0, "check")
 	h.has(out, "there is no snapshot to check")
 	out, _ = h.cli(0, "ls")
@@ -169,6 +173,8 @@ func TestSnapshotPackAndUnpack(t *testing.T) {
 	h := newSnapshotHome(t)
 	out, _ := h.cli(0, "pack")
 	h.has(out, h.parts.Key(), "KiB on disk, was")
+	out, _ = h.cli(0, "pack", "--json")
+	h.has(out, `"command": "snapshot pack"`, `"key": "`+h.parts.Key()+`"`, `"already": true`)
 	if _, err := os.Stat(h.file("ram.img")); err == nil {
 		t.Error("the raw data is still there")
 	}
@@ -199,6 +205,8 @@ func TestSnapshotPackAndUnpack(t *testing.T) {
 	}
 	out, _ = h.cli(0, "unpack", h.parts.Key())
 	h.has(out, "is not packed")
+	out, _ = h.cli(0, "unpack", h.parts.Key(), "--json")
+	h.has(out, `"command": "snapshot unpack"`, `"already": true`)
 	h.cli(0, "check", "--read-data")
 }
 
@@ -219,6 +227,11 @@ func TestSnapshotRm(t *testing.T) {
 	h.has(errs, "--yes")
 	out, _ = h.cli(0, "rm", h.parts.Key()[:8], "--yes")
 	h.has(out, "removed "+h.parts.Key())
+	h.publish(h.parts)
+	out, _ = h.cli(0, "rm", h.parts.Key()[:8], "--yes", "--json")
+	h.has(out, `"command": "snapshot rm"`, `"name": "`+h.parts.Key()+`"`)
+	out, _ = h.cli(exitFailed, "rm", "--yes", "--json", h.parts.Key())
+	h.has(out, `"command": "snapshot rm"`, `"message": "snapshot rm: there is no snapshot`)
 	_, errs = h.cli(exitFailed, "rm", "--yes", h.parts.Key())
 	h.has(errs, "there is no snapshot", "stackemu snapshot ls")
 }
@@ -226,7 +239,7 @@ func TestSnapshotRm(t *testing.T) {
 func TestSnapshotPrune(t *testing.T) {
 	h := newSnapshotHome(t)
 	out, _ := h.cli(0, "prune")
-	h.has(out, "removed 0")
+	h.has(out, "there is nothing to remove")
 	gone := h.parts
 	gone.ImageDigest = "sha256:of another one"
 	h.publish(gone)
@@ -237,6 +250,8 @@ func TestSnapshotPrune(t *testing.T) {
 	h.publish(h.parts)
 	dry, _ := h.cli(0, "prune", "--dry-run")
 	h.has(dry, "would remove "+gone.Key(), "its image is gone", "would remove "+filepath.Base(aside), "no sign of life", "would remove 2")
+	out, _ = h.cli(0, "prune", "--dry-run", "--json")
+	h.has(out, `"dryRun": true`, `"name": "`+gone.Key()+`"`, `"held": []`)
 	if out, _ = h.cli(0, "prune"); out != strings.ReplaceAll(dry, "would remove", "removed") {
 		t.Errorf("got\n%s after\n%s", out, dry)
 	}
@@ -254,6 +269,7 @@ func TestSnapshotUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"show"}, `there is no command "snapshot show"`},
+		{[]string{"prun"}, `there is no command "snapshot prun", did you mean "prune"?; see stackemu snapshot --help`},
 		{[]string{"ls", "x"}, "takes no argument"},
 		{[]string{"prune", "x"}, "takes no argument"},
 		{[]string{"check", "a", "b"}, "one key at most"},

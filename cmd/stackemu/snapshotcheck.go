@@ -23,7 +23,7 @@ func snapshotCheckCommand() *cli.Command {
 			"command ends with 1.\n\nExample: stackemu snapshot check --read-data",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "read-data", Usage: "read every byte"},
-			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
+			jsonFlag(),
 		},
 		Action: snapshotCheck,
 	}
@@ -45,17 +45,15 @@ func snapshotCheck(c *cli.Context) error {
 				return err
 			})
 		})
-		if c.Bool("json") {
-			errs = append(errs, printChecked(os.Stdout, reports))
-		} else {
-			errs = append(errs, printReports(os.Stdout, reports, c.Bool("read-data")))
-		}
 		for _, r := range reports {
 			if r.Damage != nil {
 				errs = append(errs, fmt.Errorf("%w%s", r.Damage, whereTo(r.Damage)))
 			}
 		}
-		return errors.Join(errs...)
+		if c.Bool("json") {
+			return printOutcome("snapshot check", inReport(reports), errors.Join(errs...))
+		}
+		return errors.Join(append(errs, printReports(os.Stdout, reports, c.Bool("read-data")))...)
 	})
 }
 
@@ -110,7 +108,7 @@ type checkedFile struct {
 	Error     string `json:"error,omitempty"`
 }
 
-func printChecked(out io.Writer, reports []*snapshot.Report) error {
+func inReport(reports []*snapshot.Report) []checked {
 	all := []checked{}
 	for _, r := range reports {
 		one := checked{Key: r.Key, Dir: r.Dir, Well: r.Damage == nil, Files: []checkedFile{}}
@@ -126,5 +124,5 @@ func printChecked(out io.Writer, reports []*snapshot.Report) error {
 		}
 		all = append(all, one)
 	}
-	return printJSON(out, all)
+	return all
 }

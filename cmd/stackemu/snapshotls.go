@@ -22,7 +22,7 @@ func snapshotLsCommand() *cli.Command {
 		Usage: "list the snapshots, and what is left of earlier ones",
 		Description: "SIZE is what the files have, ON DISK what removing the snapshot would free: holes take no room, and the image belongs to\n" +
 			"others as well. Nothing is checked but the manifests.\n\nExample: stackemu snapshot ls --json",
-		Flags:  []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON"}},
+		Flags:  []cli.Flag{jsonFlag()},
 		Action: snapshotLs,
 	}
 }
@@ -53,7 +53,7 @@ func snapshotLs(c *cli.Context) error {
 			return err
 		}
 		if c.Bool("json") {
-			return printListed(os.Stdout, entries)
+			return printData("snapshot ls", inList(entries))
 		}
 		if len(entries) == 0 {
 			fmt.Println("there is no snapshot yet: `stackemu capture` or the first `stackemu up` makes one")
@@ -63,7 +63,7 @@ func snapshotLs(c *cli.Context) error {
 	})
 }
 
-func printListed(out io.Writer, entries []snapshot.Entry) error {
+func inList(entries []snapshot.Entry) []listed {
 	all := []listed{}
 	for _, e := range entries {
 		l := listed{Name: e.Name, Key: e.Key, What: e.What, InUse: e.InUse, Held: e.Held, Packed: e.Packed, Size: e.Size, Allocated: e.Bytes, Strikes: e.Strikes, Cause: e.Cause}
@@ -72,7 +72,7 @@ func printListed(out io.Writer, entries []snapshot.Entry) error {
 		}
 		all = append(all, l)
 	}
-	return printJSON(out, all)
+	return all
 }
 
 func printJSON(out io.Writer, v any) error {

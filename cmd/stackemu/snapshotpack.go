@@ -24,6 +24,7 @@ func snapshotPackCommand() *cli.Command {
 			"Example: stackemu snapshot pack 5623a33e",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "keep", Usage: "keep the raw data, too: the next start is as quick as ever"},
+			jsonFlag(),
 		},
 		Action: snapshotPack,
 	}
@@ -35,27 +36,57 @@ func snapshotPack(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
+		outcomes := []packed{}
+		err = errors.Join(each(ctx, keys, func(key string) error {
+			o, err := s.pack(ctx, key, c.Bool("keep"), c.NArg() == 0)
+			if err == nil {
+				outcomes = append(outcomes, o)
+			}
+			return err
+		})...)
+		if c.Bool("json") {
+			return printOutcome("snapshot pack", outcomes, err)
+		}
 		if len(keys) == 0 {
 			fmt.Println("there is no snapshot to pack")
 		}
-		return errors.Join(each(ctx, keys, func(key string) error {
-			before := s.allocated(key)
-			err := metered(key, "packing", func(p snapshot.Progress) error { return s.Pack(ctx, key, c.Bool("keep"), p) })
-			var held *snapshot.HeldError
-			switch {
-			case errors.Is(err, snapshot.ErrPacked):
-				fmt.Printf("%s is packed already\n", key)
-				return nil
-			case errors.As(err, &held) && c.NArg() == 0:
-				fmt.Printf("%s is in use and stays as it is\n", key)
-				return nil
-			case err != nil:
-				return advice(err)
-			}
-			fmt.Printf("%s  %s on disk, was %s\n", key, size(s.allocated(key)), size(before))
-			return nil
-		})...)
+		for _, o := range outcomes {
+			fmt.Println(o.words())
+		}
+		return err
 	})
+}
+
+// packed is what has become of one snapshot. Sizes are in bytes, on the disk.
+type packed struct {
+	Key     string `json:"key"`
+	Already bool   `json:"already"` // it was packed before
+	Held    bool   `json:"held"`    // it is in use, and stays as it is
+	Before  int64  `json:"before"`
+	After   int64  `json:"after"`
+}
+
+func (p packed) words() string {
+	switch {
+	case p.Already:
+		return p.Key + " is packed already"
+	case p.Held:
+		return p.Key + " is in use and stays as it is"
+	}
+	return fmt.Sprintf("%s  %s on disk, was %s", p.Key, size(p.After), size(p.Before))
+}
+
+// pack packs one snapshot. Of all, those in use are left alone.
+func (s shelf) pack(ctx context.Context, key string, keep, ofAll bool) (packed, error) {
+	o := packed{Key: key, Before: s.allocated(key)}
+	err := metered(key, "packing", func(p snapshot.Progress) error { return s.Pack(ctx, key, keep, p) })
+	var held *snapshot.HeldError
+	o.Already, o.Held = errors.Is(err, snapshot.ErrPacked), errors.As(err, &held) && ofAll
+	if err != nil && !o.Already && !o.Held {
+		return o, advice(err)
+	}
+	o.After = s.allocated(key)
+	return o, nil
 }
 
 // allocated is what a snapshot takes on the disk, in bytes.
@@ -80,6 +111,7 @@ func snapshotUnpackCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the content of a file to `PATH`"},
 			&cli.BoolFlag{Name: "force", Usage: "replace a file that is there"},
+			jsonFlag(),
 		},
 		Action: snapshotUnpack,
 	}
@@ -94,7 +126,7 @@ func snapshotUnpack(c *cli.Context) error {
 		_, err := os.Stat(word)
 		isFile := err == nil
 		if isFile && (s.KeyOf(word) == "" || c.String("output") != "") {
-			return unpackFile(ctx, word, c.String("output"), c.Bool("force"))
+			return unpackFile(ctx, c, word)
 		}
 		key := s.KeyOf(word)
 		if !isFile {
@@ -108,14 +140,17 @@ func snapshotUnpack(c *cli.Context) error {
 			key = keys[0]
 		}
 		err = metered(key, "unpacking", func(p snapshot.Progress) error { return s.Unpack(ctx, key, p) })
-		if errors.Is(err, snapshot.ErrNotPacked) {
-			fmt.Printf("%s is not packed: its raw data is there\n", key)
-			return nil
-		}
-		if err != nil {
+		already := errors.Is(err, snapshot.ErrNotPacked)
+		switch {
+		case err != nil && !already:
 			return advice(err)
+		case c.Bool("json"):
+			return printData("snapshot unpack", map[string]any{"key": key, "already": already, "bytes": s.allocated(key)})
+		case already:
+			fmt.Printf("%s is not packed: its raw data is there\n", key)
+		default:
+			fmt.Printf("%s  %s on disk\n", key, size(s.allocated(key)))
 		}
-		fmt.Printf("%s  %s on disk\n", key, size(s.allocated(key)))
 		return nil
 	})
 }
@@ -124,14 +159,15 @@ func snapshotUnpack(c *cli.Context) error {
 const packedSuffix = ".zst"
 
 // unpackFile unpacks a file that is nobody's.
-func unpackFile(ctx context.Context, src, dst string, force bool) error {
+func unpackFile(ctx context.Context, c *cli.Context, src string) error {
+	dst := c.String("output")
 	if dst == "" {
 		dst = strings.TrimSuffix(src, packedSuffix)
 	}
 	if dst == src {
 		return &usage{fmt.Errorf("snapshot unpack: %s does not end with %s: say where its content is to go with --output", src, packedSuffix)}
 	}
-	if _, err := os.Lstat(dst); err == nil && !force {
+	if _, err := os.Lstat(dst); err == nil && !c.Bool("force") {
 		return fmt.Errorf("snapshot unpack: %s is there already: remove it, or add --force", dst)
 	}
 	err := metered(filepath.Base(src), "unpacking", func(p snapshot.Progress) error { return pack.Unpack(ctx, dst, src, p) })
@@ -141,6 +177,9 @@ func unpackFile(ctx context.Context, src, dst string, force bool) error {
 	info, err := os.Stat(dst)
 	if err != nil {
 		return fmt.Errorf("snapshot unpack: %w", err)
+	}
+	if c.Bool("json") {
+		return printData("snapshot unpack", map[string]any{"path": dst, "bytes": info.Size()})
 	}
 	fmt.Printf("%s  %s\n", dst, size(info.Size()))
 	return nil

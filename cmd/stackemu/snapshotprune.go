@@ -18,7 +18,7 @@ func snapshotRmCommand() *cli.Command {
 		ArgsUsage: "KEY...",
 		Description: "The next start captures a new one. The data of instances that were resumed from it stays. A KEY may also be the name\n" +
 			"of what was set aside. What an instance runs from is not removed.\n\nExample: stackemu snapshot rm --yes 5623a33e",
-		Flags:  []cli.Flag{&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"}},
+		Flags:  []cli.Flag{&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"}, jsonFlag()},
 		Action: snapshotRm,
 	}
 }
@@ -50,15 +50,29 @@ func snapshotRm(c *cli.Context) error {
 			}
 		}
 		var errs []error
+		removed := []removedSnapshot{}
 		for _, e := range chosen {
 			if err := s.Remove(nameOf(e)); err != nil {
 				errs = append(errs, err)
 				continue
 			}
-			fmt.Printf("removed %s, %s\n", nameOf(e), size(e.Bytes))
+			removed = append(removed, removedSnapshot{Name: nameOf(e), Bytes: e.Bytes})
+			if !c.Bool("json") {
+				fmt.Printf("removed %s, %s\n", nameOf(e), size(e.Bytes))
+			}
+		}
+		if c.Bool("json") {
+			return printOutcome("snapshot rm", map[string]any{"removed": removed}, errors.Join(errs...))
 		}
 		return errors.Join(errs...)
 	})
+}
+
+// removedSnapshot is what was removed, in JSON.
+type removedSnapshot struct {
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+	Why   string `json:"why,omitempty"`
 }
 
 // describe is a question's middle.
@@ -79,7 +93,7 @@ func snapshotPruneCommand() *cli.Command {
 		Usage: "remove what nothing uses",
 		Description: "Removes snapshots whose image is not in the image folder any more, those that were replaced or set aside, and what\n" +
 			"captures that were cut off have left. What an instance runs from stays.\n\nExample: stackemu snapshot prune --dry-run",
-		Flags:  []cli.Flag{&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "remove nothing, and say what would be"}},
+		Flags:  []cli.Flag{&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "remove nothing, and say what would be"}, jsonFlag()},
 		Action: snapshotPrune,
 	}
 }
@@ -95,18 +109,27 @@ func snapshotPrune(c *cli.Context) error {
 		}
 		dry := c.Bool("dry-run")
 		pruned, err := s.Prune(func(m snapshot.Manifest) bool { return images[m.Parts.ImageDigest] }, dry)
-		verb, freed := "removed", int64(0)
-		if dry {
-			verb = "would remove"
+		removed, freed := inPrune(pruned.Removed)
+		held, _ := inPrune(pruned.Held)
+		if c.Bool("json") {
+			return printOutcome("snapshot prune", map[string]any{"dryRun": dry, "removed": removed, "held": held, "bytes": freed}, err)
 		}
-		for _, e := range pruned.Removed {
-			freed += e.Bytes
-			fmt.Printf("%s %s, %s: %s\n", verb, nameOf(e), size(e.Bytes), prune.Why(e))
+		for _, e := range removed {
+			fmt.Printf("%s %s, %s: %s\n", pruneVerb(dry), e.Name, size(e.Bytes), e.Why)
 		}
-		for _, e := range pruned.Held {
-			fmt.Printf("left %s, %s: an instance uses it (%s)\n", nameOf(e), size(e.Bytes), prune.Why(e))
+		for _, e := range held {
+			fmt.Printf("left %s, %s: an instance uses it (%s)\n", e.Name, size(e.Bytes), e.Why)
 		}
-		fmt.Printf("%s %d, %s in all\n", verb, len(pruned.Removed), size(freed))
+		fmt.Println(pruneSum(dry, len(removed), freed))
 		return err
 	})
+}
+
+func inPrune(entries []snapshot.Entry) (all []removedSnapshot, bytes int64) {
+	all = []removedSnapshot{}
+	for _, e := range entries {
+		all = append(all, removedSnapshot{Name: nameOf(e), Bytes: e.Bytes, Why: prune.Why(e)})
+		bytes += e.Bytes
+	}
+	return all, bytes
 }

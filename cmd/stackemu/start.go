@@ -81,19 +81,19 @@ func startAll(c *cli.Context, names []string) error {
 			results = append(results, s.now)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		if ctx.Err() != nil {
-			return fmt.Errorf("interrupted; what was begun goes on in the background (`stackemu stop` ends it): %w", errInterrupted)
+	err = errors.Join(errs...)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("interrupted; what was begun goes on in the background (`stackemu stop` ends it): %w", errInterrupted)
+	}
+	if c.Bool("json") && len(results) > 0 {
+		return printOutcome(c.Command.Name, results, err)
+	}
+	for n, s := range started {
+		if errs[n] == nil {
+			s.print()
 		}
-		return err
 	}
-	if c.Bool("json") {
-		return printData("start", results)
-	}
-	for _, s := range started {
-		s.print()
-	}
-	return nil
+	return err
 }
 
 // starter brings one instance up, whatever state it is in.
@@ -142,6 +142,8 @@ func (s *starter) start(ctx context.Context) error {
 			err = s.launch(ctx)
 		case errors.Is(err, control.ErrUnresponsive):
 			return s.path(fmt.Errorf("%w; `stackemu stop --kill %s` ends it with its VM", err, s.files.Name))
+		default:
+			return s.path(err)
 		}
 		if !errors.Is(err, errAgain) {
 			return err

@@ -103,7 +103,11 @@ func printStatus(out io.Writer, s status.Status, now time.Time) error {
 		row("supervisor", fmt.Sprintf("pid %d, %s, stackemu %s", s.Supervisor.PID, where, s.Supervisor.Version))
 	}
 	row("snapshot", s.Snapshot)
-	row("image", s.Image)
+	image := s.Image
+	if image == "" && status.Final(s.State) {
+		image = "none yet: the first start pulls one, and `stackemu image build` makes one here"
+	}
+	row("image", image)
 	if s.Cause != "" && s.Cause != s.Why {
 		row("last failure", s.Cause)
 	}

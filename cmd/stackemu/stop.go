@@ -68,13 +68,17 @@ func stop(c *cli.Context) error {
 		all.Go(func() { outcomes[n], errs[n] = stopOne(ctx, c, conf, name) })
 	}
 	all.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
+	ended := []stopped{}
+	for n, o := range outcomes {
+		if errs[n] == nil {
+			ended = append(ended, o)
+		}
 	}
+	err = errors.Join(errs...)
 	if c.Bool("json") {
-		return printData(c.Command.Name, outcomes)
+		return printOutcome(c.Command.Name, ended, err)
 	}
-	for _, o := range outcomes {
+	for _, o := range ended {
 		switch {
 		case o.Was == status.Stopped && c.Bool("all"): // who asks for all does not ask for each
 		case o.Was == status.Stopped:
@@ -85,7 +89,7 @@ func stop(c *cli.Context) error {
 			fmt.Printf("%s  stopped in %s\n", o.Instance, seconds(o.took))
 		}
 	}
-	return nil
+	return err
 }
 
 // stopped is what a stop has done.

@@ -44,7 +44,7 @@ func traceCommand() *cli.Command {
 			&cli.StringFlag{Name: "actor", Usage: "only what has `NAME` in its sender's or receiver's path"},
 			&cli.StringFlag{Name: "type", Usage: "only messages whose type begins with `NAME`"},
 			&cli.StringFlag{Name: "attempt", Usage: "only the start attempt with the `ID`, or its end"},
-			&cli.DurationFlag{Name: "min-duration", Usage: "only what took `TIME` at least, such as 10ms"},
+			&cli.DurationFlag{Name: "min-duration", Usage: "only what took `TIME` at least, such as 10ms", DefaultText: "none"},
 		},
 		Action: traceAction,
 	}

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/stackemu/stackemu/actors"
 	"github.com/stackemu/stackemu/internal/control"
+	"github.com/stackemu/stackemu/internal/github"
 	"github.com/stackemu/stackemu/internal/instance"
 	"github.com/stackemu/stackemu/internal/lifecycle"
 	"github.com/stackemu/stackemu/internal/status"
@@ -103,6 +107,10 @@ last failure  boom
 }
 
 func TestErrorsAsData(t *testing.T) {
+	reference, err := os.ReadFile("../../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, x := range []struct {
 		err       error
 		code      string
@@ -118,11 +126,20 @@ func TestErrorsAsData(t *testing.T) {
 		{syscall.EADDRINUSE, "port_taken", false},
 		{syscall.ENOSPC, "disk_full", false},
 		{syscall.EACCES, "permission", false},
+		{&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}, "network", true},
+		{&net.DNSError{Err: "no such host"}, "network", true},
+		{errors.Join(fmt.Errorf("pull: %w", &net.DNSError{Err: "no such host"}), actors.ErrNotPulled), "network", true},
+		{actors.ErrNotPulled, "no_image", false},
+		{&net.OpError{Op: "listen", Net: "tcp", Err: syscall.EADDRINUSE}, "port_taken", false},
+		{&github.Error{What: "releases", Err: github.ErrRateLimited}, "rate_limited", true},
 		{errTimeout, "timeout", true},
 		{errInterrupted, "interrupted", true},
 		{&control.Error{Code: "guest_agent_unavailable", Message: "not now", Retryable: true}, "guest_agent_unavailable", true},
 	} {
 		e := asData(fmt.Errorf("default: start: %w", x.err))
+		if !strings.Contains(string(reference), "`"+e.Code+"`") {
+			t.Errorf("docs/cli.md does not have the code %s", e.Code)
+		}
 		if e.Code != x.code || e.Retryable != x.retryable || !strings.HasPrefix(e.Message, "default: start: ") {
 			t.Errorf("%v: got %+v", x.err, e)
 		}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"syscall"
@@ -230,6 +231,9 @@ func (c *Client) send(ctx context.Context, method, path string, body any, header
 	case err != nil && hungUp(err):
 		return nil, ErrNoSupervisor // it went away while we came
 	case err != nil:
+		if of, ok := errors.AsType[*url.Error](err); ok { // its URL is nobody's
+			err = of.Err
+		}
 		return nil, fmt.Errorf("control: %w", err)
 	}
 	if theirs := response.Header.Get(versionHeader); theirs != strconv.Itoa(Version) {

@@ -3,9 +3,10 @@ package doctor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
+	"strings"
 
 	"github.com/stackemu/stackemu/internal/hostport"
 	"github.com/stackemu/stackemu/internal/ports"
@@ -78,13 +79,22 @@ func (p *patient) ports(context.Context) []Finding {
 	}
 	text := "of the default instance"
 	if len(free) > 0 {
-		text += fmt.Sprintf(": %v are free", free)
+		text += ": " + numbers(free) + " are free"
 	}
 	if len(own) > 0 {
-		text += fmt.Sprintf(": %v are its own, for it runs", own)
+		text += ": " + numbers(own) + " are its own, for it runs"
 	}
 	if len(all) == 0 {
 		all = append(all, ok(code, "%s", text))
 	}
 	return all
+}
+
+// numbers are numbers as people write them.
+func numbers(all []int) string {
+	words := make([]string, len(all))
+	for n, x := range all {
+		words[n] = strconv.Itoa(x)
+	}
+	return strings.Join(words, ", ")
 }

@@ -85,6 +85,7 @@ func newFleet(t *testing.T) *emulator {
 func TestThreeInstances(t *testing.T) {
 	e := newFleet(t)
 	names := []string{"a", "b", "c"}
+	file := e.configFile("export default {}\n")
 	e.run(0, append([]string{"start"}, names...)...)
 	keys, projects := map[string]bool{}, map[string]bool{}
 	for _, name := range names {
@@ -108,6 +109,7 @@ func TestThreeInstances(t *testing.T) {
 		if logs := e.run(0, "logs", name); !strings.Contains(logs, "ready") {
 			t.Errorf("logs %s: %s", name, logs)
 		}
+		one.handsOn(file)
 	}
 	if len(keys) != len(names) || len(projects) != len(names) {
 		t.Errorf("%d keys and %d projects", len(keys), len(projects))

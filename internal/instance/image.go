@@ -22,7 +22,7 @@ type sidecar struct {
 const publishedProfile = "stack-auth"
 
 // ErrNoImage says that there is no image to run, and what to do about it.
-var ErrNoImage = errors.New("there is no image yet: build one with `stackemu image build`")
+var ErrNoImage = errors.New("there is no image yet: build one with `stackemu image build`, or fetch one with `stackemu pull`")
 
 // findImage sees that there is an image (or an instance that keeps an older one) and finds the table of its services.
 func (i *Instance) findImage(ctx context.Context) error {

@@ -296,6 +296,9 @@ func (b *Boot) Seal(ctx context.Context) error {
 	if err := renameio.WriteFile(filepath.Join(dir, sessionManifest), text, 0o600, renameio.IgnoreUmask()); err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
+	if err := syncDir(dir); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
 	if err := os.Rename(dir, b.files.Session); err != nil {
 		return fmt.Errorf("session: %w", err)
 	}

@@ -65,10 +65,11 @@ type View struct {
 }
 
 // Detect tells how to call New for a file: whether it is a terminal that can be redrawn, and whether to leave out
-// colours. It honours NO_COLOR (set to anything but nothing) and TERM=dumb.
+// colours. It honours NO_COLOR (set to anything but nothing) and TERM=dumb. What runs in CI is read later, as a file, even where it has
+// been given a terminal.
 func Detect(file *os.File, lookup func(string) (string, bool)) (isTerminal, noColor bool) {
 	value := func(name string) string { v, _ := lookup(name); return v }
-	isTerminal = term.IsTerminal(int(file.Fd())) && value("TERM") != "dumb"
+	isTerminal = term.IsTerminal(int(file.Fd())) && value("TERM") != "dumb" && (value("CI") == "" || value("CI") == "false")
 	return isTerminal, value("NO_COLOR") != ""
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/creack/pty"
 	"go.uber.org/goleak"
 
 	"github.com/stackemu/stackemu/internal/view"
@@ -223,6 +224,24 @@ func TestDetect(t *testing.T) {
 		isTerminal, noColor := view.Detect(file, func(name string) (string, bool) { return value, name == "NO_COLOR" })
 		if isTerminal || noColor != want {
 			t.Errorf("NO_COLOR=%s: terminal %v, noColor %v", value, isTerminal, noColor)
+		}
+	}
+}
+
+func TestDetectTerminal(t *testing.T) {
+	device, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer device.Close()
+	defer tty.Close()
+	for _, x := range []struct {
+		term, ci string
+		want     bool
+	}{{"xterm", "", true}, {"", "", true}, {"dumb", "", false}, {"xterm", "true", false}, {"xterm", "1", false}, {"xterm", "false", true}} {
+		got, noColor := view.Detect(tty, func(name string) (string, bool) { return map[string]string{"TERM": x.term, "CI": x.ci}[name], true })
+		if got != x.want || noColor {
+			t.Errorf("%+v: got %v, noColor %v", x, got, noColor)
 		}
 	}
 }
