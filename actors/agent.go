@@ -16,8 +16,8 @@ import (
 // agent owns the guest-agent channel of one machine. The channel accepts bytes long before a guest listens, so the agent
 // waits for AgentPort and then proves by a sync that somebody is there.
 //
-// Parent: an emulator. In: AgentPort, RefreshGuest, QuietGuest, RunInGuest, PowerOffGuest. Out: AgentReady, GuestRefreshed or
-// RefreshFailed, GuestQuiet, GuestRan, RungRefused. It fails when an open port does not
+// Parent: an emulator. In: AgentPort, RefreshGuest, SetGuestClock, QuietGuest, RunInGuest, PowerOffGuest. Out: AgentReady,
+// GuestRefreshed or RefreshFailed, GuestClockSet, GuestQuiet, GuestRan, RungRefused. It fails when an open port does not
 // answer in time.
 type agent struct {
 	life
@@ -69,6 +69,8 @@ func (a *agent) Receive(c actor.Context) {
 		a.synced(c, m)
 	case *messages.RefreshGuest:
 		a.refresh(c)
+	case *messages.SetGuestClock:
+		a.setClock(c)
 	case *messages.QuietGuest:
 		a.quiet(c)
 	case *answered:
@@ -160,21 +162,32 @@ func (a *agent) refresh(c actor.Context) {
 	})
 }
 
+func (a *agent) setClock(c actor.Context) {
+	a.ask(c, commandTimeout, AgentConn.SetClock, func(err error) messages.Emulator {
+		return &messages.GuestClockSet{Cause: messages.Cause{Err: err}}
+	})
+}
+
 func (a *agent) quiet(c actor.Context) {
+	a.ask(c, quietTimeout, AgentConn.Quiet, func(err error) messages.Emulator {
+		return &messages.GuestQuiet{Cause: messages.Cause{Err: err}}
+	})
+}
+
+// ask has something done that either works or does not, and tells which.
+func (a *agent) ask(c actor.Context, limit time.Duration, do func(AgentConn, context.Context) error, answer func(error) messages.Emulator) {
 	conn := a.conn
 	if conn == nil {
-		a.emulator.Tell(c, &messages.GuestQuiet{Cause: messages.Cause{Err: fmt.Errorf("agent: %w", errNotConnected)}})
+		a.emulator.Tell(c, answer(fmt.Errorf("agent: %w", errNotConnected)))
 		return
 	}
 	a.run(c, func(ctx context.Context) any {
-		ctx, cancel := context.WithTimeout(ctx, quietTimeout)
+		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
-		m := &messages.GuestQuiet{}
-		err := conn.Quiet(ctx)
-		if err != nil {
-			m.Cause.Err = fmt.Errorf("agent: %w", err)
+		if err := do(conn, ctx); err != nil {
+			return &answered{answer(fmt.Errorf("agent: %w", err)), err}
 		}
-		return &answered{m, err}
+		return &answered{answer: answer(nil)}
 	})
 }
 

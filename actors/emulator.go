@@ -106,6 +106,10 @@ func (e *emulator) Receive(c actor.Context) {
 		e.step(c, lifecycle.Refreshed{})
 	case *messages.RefreshFailed:
 		e.refreshFailed(c, m.Cause.Err)
+	case *messages.ClockMoved:
+		e.clockMoved(c, m.By)
+	case *messages.GuestClockSet:
+		e.clockSet(c, m.Cause.Err)
 	case *messages.PortsOpened:
 		e.step(c, lifecycle.PortsOpened{})
 	case *messages.ServiceChanged:

@@ -60,9 +60,13 @@ type fakeWorld struct {
 	onLoad     func() // before it ends; nil for nothing
 	loadErr    error
 	refreshErr func(attempt int) error // of the refreshes of one machine; nil for none
+	clockErr   error
 	portErr    error
 	saveErr    error
 	sealErr    error
+
+	wallOff atomic.Int64 // how far the host's wall clock is from the one that passes, in ns
+	clocks  atomic.Int32 // how often the guest was given the time
 
 	mu       sync.Mutex
 	ownDisk  bool // somebody could have written to it
@@ -137,6 +141,7 @@ func (w *fakeWorld) Prepare(_ context.Context, choice Choice) (*Boot, error) {
 		Launch:      m.launch,
 		DialMonitor: m.dialMonitor,
 		DialAgent:   m.dialAgent,
+		Wall:        func() time.Time { return time.Now().Add(time.Duration(w.wallOff.Load())) },
 		Confirm:     func() error { w.count(&w.confirms, 1); return nil },
 		Seal:        m.seal,
 		Manifest:    func() snapshot.Manifest { return snapshot.Manifest{} },
@@ -398,6 +403,10 @@ func (f fakeAgent) Sync(context.Context) error {
 }
 func (f fakeAgent) Close() error                { close(f.closed); return nil }
 func (f fakeAgent) Quiet(context.Context) error { return nil }
+func (f fakeAgent) SetClock(context.Context) error {
+	f.m.world.clocks.Add(1)
+	return f.m.world.clockErr
+}
 func (f fakeAgent) Refresh(context.Context) (guestapi.Result, error) {
 	f.m.asks++
 	if f.m.world.opensLate {

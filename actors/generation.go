@@ -38,6 +38,7 @@ type generation struct {
 	agentOpen       bool   // the guest's agent has opened its port
 	agentUp         bool   // it answers
 	refreshFailures int
+	clockOff        bool // the guest's clock is not the host's any more
 	quiet           bool // the guest is ready for being saved
 	rebooted        bool // the guest has restarted by itself, and was not brought up to date since
 	diskFull        bool // QEMU has paused the guest because of it
@@ -95,9 +96,14 @@ func (e *emulator) spawnAgent(c actor.Context) {
 
 func (e *emulator) spawnProber(c actor.Context) {
 	e.probing = true
-	self, checks, name := Ref[messages.Emulator]{c.Self()}, e.boot.Checks, e.name
+	self, checks, name, wall := Ref[messages.Emulator]{c.Self()}, e.boot.Checks, e.name, e.boot.Wall
+	if wall == nil {
+		wall = time.Now
+	}
 	e.place(c, &child{kind: "prober",
-		produce: func() actor.Actor { return &prober{instance: name, emulator: self, checks: checks} },
+		produce: func() actor.Actor {
+			return &prober{instance: name, emulator: self, checks: checks, clock: wallClock{now: wall}}
+		},
 		adopted: func(*actor.PID) {}})
 }
 

@@ -11,13 +11,14 @@ import (
 
 // prober owns the health checks of one generation. It tells changes only, and asks less often once all is well.
 //
-// Parent: an emulator. In: nothing. Out: ServiceChanged, and AllHealthy once, when every service has been healthy at the
-// same time for the first time.
+// Parent: an emulator. In: nothing. Out: ServiceChanged, AllHealthy once, when every service has been healthy at the same time for
+// the first time, and ClockMoved, since it is what is awake every now and then.
 type prober struct {
 	life
 	instance string
 	emulator Ref[messages.Emulator]
 	checks   []Check
+	clock    wallClock
 
 	began    time.Time
 	services map[string]*serviceHealth
@@ -55,6 +56,7 @@ func (a *prober) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		a.life, a.began, a.services = newLife(), time.Now(), map[string]*serviceHealth{}
+		a.clock.moved()
 		for _, check := range a.checks {
 			a.services[check.Service] = &serviceHealth{since: a.began}
 			a.probe(c, check)
@@ -88,6 +90,9 @@ func (a *prober) probed(c actor.Context, m *probed) {
 	if !a.told && a.allHealthy() {
 		a.told = true
 		a.emulator.Tell(c, &messages.AllHealthy{})
+	}
+	if by := a.clock.moved(); by != 0 {
+		a.emulator.Tell(c, &messages.ClockMoved{By: by})
 	}
 	a.after(c, s.pause, &probeDue{m.check})
 }

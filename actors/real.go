@@ -145,6 +145,8 @@ type realAgent struct {
 	boot *instance.Boot
 }
 
+func (a realAgent) SetClock(ctx context.Context) error { return a.boot.SetClock(ctx, a.Client) }
+
 func (a realAgent) Refresh(ctx context.Context) (guestapi.Result, error) {
 	return a.boot.Refresh(ctx, a.Client)
 }

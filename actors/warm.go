@@ -96,6 +96,7 @@ func (e *emulator) refresh(c actor.Context) {
 
 func (e *emulator) agentReady(c actor.Context) {
 	e.agentUp = true
+	e.setClock(c)
 	switch st := e.machineState.State(); {
 	case st == lifecycle.Refreshing:
 		e.refresh(c)

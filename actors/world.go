@@ -72,6 +72,7 @@ type Boot struct {
 	Seal        func(ctx context.Context) error // publishes the session that was saved
 	Name        func() error                    // gives a snapshot that was published its other names; nil for none
 	Manifest    func() snapshot.Manifest        // of the snapshot that was captured
+	Wall        func() time.Time                // the host's wall clock; nil for the system's
 	Explain     func() string                   // the guest's last words, for the error of a start that failed; may be empty
 	Close       func() error
 }
@@ -110,6 +111,7 @@ type MonitorConn interface {
 type AgentConn interface {
 	Sync(ctx context.Context) error
 	Refresh(ctx context.Context) (guestapi.Result, error) // clock, entropy, mounts, secrets
+	SetClock(ctx context.Context) error                   // to the host's time
 	Quiet(ctx context.Context) error                      // before the machine is saved
 	Exec(ctx context.Context, path string, args []string, stdin []byte) (*qga.ExecResult, error)
 	Shutdown(ctx context.Context) error

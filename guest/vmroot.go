@@ -52,7 +52,7 @@ var started = map[string]string{
 }
 
 // enabled are our units that every boot starts. Those of the stack are enabled by the first boot, when they are ready to.
-var enabled = []string{"stack-power.service", "qemu-guest-agent.service"}
+var enabled = []string{"stack-power.service", "stack-tools.service", "qemu-guest-agent.service"}
 
 // keepInVM is the filter for the root that mmdebstrap made.
 func (k *kernelParts) keepInVM(h *tar.Header, data io.Reader) (bool, error) {

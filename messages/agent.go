@@ -35,6 +35,20 @@ type RefreshFailed struct {
 	Cause Cause `json:"cause"`
 }
 
+// ClockMoved says that the host's wall clock has moved beside the time that has passed: the host has slept, or was given another time.
+// From a prober, which looks every now and then, to its emulator.
+type ClockMoved struct {
+	By time.Duration `json:"byNs"`
+}
+
+// SetGuestClock asks an agent to give the guest the host's time. From its emulator; [GuestClockSet] answers.
+type SetGuestClock struct{}
+
+// GuestClockSet says that the guest has the host's time, or why it has not. From an agent to its emulator.
+type GuestClockSet struct {
+	Cause Cause `json:"cause,omitzero"`
+}
+
 // QuietGuest asks an agent to prepare the guest for being saved: what it has written goes to its disk, the host's mounts
 // go away. From its emulator; [GuestQuiet] answers.
 type QuietGuest struct{}
@@ -62,6 +76,15 @@ func (*GuestRefreshed) toEmulator() {}
 
 func (*RefreshFailed) message()    {}
 func (*RefreshFailed) toEmulator() {}
+
+func (*ClockMoved) message()    {}
+func (*ClockMoved) toEmulator() {}
+
+func (*SetGuestClock) message() {}
+func (*SetGuestClock) toAgent() {}
+
+func (*GuestClockSet) message()    {}
+func (*GuestClockSet) toEmulator() {}
 
 func (*QuietGuest) message() {}
 func (*QuietGuest) toAgent() {}

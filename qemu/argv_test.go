@@ -19,7 +19,7 @@ func wiring(l qemu.Layout) qemu.Wiring {
 		Name: "stackemu-default",
 		Disk: "/run/vm/disk.qcow2", Config: "/run/vm/runtime-config.iso", Placeholder: "/run/placeholder.img",
 		Forwards:  []qemu.Forward{{HostPort: 26700, GuestPort: 8101}, {HostPort: 26701, GuestPort: 8102}},
-		MonitorFD: 3, AgentFD: 4,
+		MonitorFD: 3, AgentFD: 4, ToolsFD: 5,
 		Serial: "/run/vm/serial.log", Accel: qemu.TCG, VMGenID: "auto", Sandbox: true,
 	}
 	if l.Arch == qemu.ARM64 {
@@ -39,7 +39,7 @@ func TestArgvGolden(t *testing.T) {
 		"amd64-original": {layout: qemu.OriginalLayout(qemu.AMD64, 4096, 4)},
 		"arm64-original": {layout: qemu.OriginalLayout(qemu.ARM64, 4096, 4)},
 		"build": {qemu.Default(qemu.AMD64, 2048, 2), func(_ *qemu.Layout, w *qemu.Wiring) {
-			w.Seed, w.Bundle, w.Serial, w.NoFlush, w.MonitorFD, w.AgentFD = "seed.iso", "bundle.iso", "", true, 0, 0
+			w.Seed, w.Bundle, w.Serial, w.NoFlush, w.MonitorFD, w.AgentFD, w.ToolsFD = "seed.iso", "bundle.iso", "", true, 0, 0, 0
 			w.Forwards, w.Accel = nil, qemu.KVM
 		}},
 		"resume": {qemu.Default(qemu.AMD64, 4096, 4), func(l *qemu.Layout, w *qemu.Wiring) {
@@ -118,7 +118,7 @@ func TestArgvHidesTheHost(t *testing.T) {
 	}
 	want := devices(func(*qemu.Wiring) {})
 	got := devices(func(w *qemu.Wiring) {
-		w.Seed, w.Bundle, w.Config, w.Forwards, w.MonitorFD, w.AgentFD = "s", "b", "", nil, 0, 0
+		w.Seed, w.Bundle, w.Config, w.Forwards, w.MonitorFD, w.AgentFD, w.ToolsFD = "s", "b", "", nil, 0, 0, 0
 		w.Accel, w.Incoming, w.NoFlush, w.Serial = qemu.KVM, qemu.IncomingSession, true, ""
 		w.Mounts = []qemu.HostMount{{ID: "hostfs", Path: "/src"}}
 	})
@@ -165,6 +165,7 @@ func TestArgvRefuses(t *testing.T) {
 		"port 80 to 65536":            func(_ *qemu.Layout, w *qemu.Wiring) { w.Forwards = []qemu.Forward{{80, 65536}} },
 		"descriptor 2":                func(_ *qemu.Layout, w *qemu.Wiring) { w.MonitorFD = 2 },
 		"descriptor 3":                func(_ *qemu.Layout, w *qemu.Wiring) { w.AgentFD = 3 },
+		"descriptor 4":                func(_ *qemu.Layout, w *qemu.Wiring) { w.ToolsFD = 4 },
 		`mount "a,b"`:                 mounts(qemu.HostMount{ID: "a,b", Path: "/"}),
 		"mount a: no path":            mounts(qemu.HostMount{ID: "a"}),
 		"another one has that id":     mounts(qemu.HostMount{ID: "a", Path: "/a"}, qemu.HostMount{ID: "a", Path: "/b"}),

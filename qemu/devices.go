@@ -10,6 +10,11 @@ const (
 	AgentChardev = "qga0"
 	// agentPort is the name by which the guest agent finds its port.
 	agentPort = "org.qemu.guest_agent.0"
+
+	// ToolsChardev is the host's side of the port of the guest's tools: a label of query-chardev.
+	ToolsChardev = "tools0"
+	// ToolsPort is the name by which the guest's tools find it.
+	ToolsPort = "dev.stackemu.tools.0"
 )
 
 // hasVMGenID reports whether the layout has a generation id device; QEMU has it for x86 only.
@@ -41,6 +46,7 @@ func (a *args) devices(l Layout, w Wiring) {
 		a.opt("-device", opt("vmgenid,id=vmgenid0").set("guid", w.VMGenID))
 	}
 	a.device("virtio-rng-pci,id=rng0")
+	a.port("toolport0", ToolsChardev, w.ToolsFD, ToolsPort)
 }
 
 // originalDevices adds the devices as the product's own tools have them.
@@ -95,14 +101,16 @@ func (a *args) monitor(w Wiring) {
 	}
 }
 
-// agent adds the guest agent's port, which the guest sees also where nothing is connected to it.
-func (a *args) agent(w Wiring) {
-	if w.AgentFD != 0 {
-		a.add("-chardev", listening(AgentChardev, w.AgentFD))
+func (a *args) agent(w Wiring) { a.port(AgentDevice, AgentChardev, w.AgentFD, agentPort) }
+
+// port adds a port of the serial bus, which the guest sees also where nothing is connected to it.
+func (a *args) port(id, chardev string, fd int, name string) {
+	if fd != 0 {
+		a.add("-chardev", listening(chardev, fd))
 	} else {
-		a.add("-chardev", "null,id="+AgentChardev)
+		a.add("-chardev", "null,id="+chardev)
 	}
-	a.device("virtserialport,id=" + AgentDevice + ",chardev=" + AgentChardev + ",name=" + agentPort)
+	a.device("virtserialport,id=" + id + ",chardev=" + chardev + ",name=" + name)
 }
 
 // listening returns a character device on an inherited socket that listens already.

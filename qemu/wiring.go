@@ -26,9 +26,9 @@ type Wiring struct {
 	Forwards []Forward
 	Mounts   []HostMount // directories that can be plugged in later
 
-	// MonitorFD and AgentFD are the numbers that the listening sockets have in QEMU: [FirstFD] for the first of
-	// [Command.Files], and so on. 0 leaves the monitor out, or the agent's port unconnected.
-	MonitorFD, AgentFD int
+	// MonitorFD, AgentFD and ToolsFD are the numbers that the listening sockets have in QEMU: [FirstFD] for the first of
+	// [Command.Files], and so on. 0 leaves the monitor out, or a port unconnected. The tools have one in our own layout only.
+	MonitorFD, AgentFD, ToolsFD int
 	// Serial is the file that the serial console is appended to, or "" for QEMU's standard output. QEMU makes the file with
 	// the permissions of the umask: make it beforehand to have it private.
 	Serial string
@@ -71,10 +71,12 @@ func (w Wiring) validate(l Layout) error {
 	for _, f := range w.Forwards {
 		errs = append(errs, f.validate())
 	}
-	for _, fd := range []int{w.MonitorFD, w.AgentFD} {
-		if fd != 0 && fd < FirstFD || fd != 0 && w.MonitorFD == w.AgentFD {
+	taken := map[int]bool{}
+	for _, fd := range []int{w.MonitorFD, w.AgentFD, w.ToolsFD} {
+		if fd != 0 && (fd < FirstFD || taken[fd]) {
 			errs = append(errs, fmt.Errorf("descriptor %d: want %d or above, each once", fd, FirstFD))
 		}
+		taken[fd] = true
 	}
 	errs = append(errs, validateMounts(w.Mounts), w.Incoming.validate())
 	if err := errors.Join(errs...); err != nil {

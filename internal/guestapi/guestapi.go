@@ -1,5 +1,6 @@
-// Package guestapi is what host and guest say to each other in one guest-agent round trip after a resume or in the middle
-// of a cold boot: `stackguest post-resume` reads a [Request] as JSON from its standard input and prints a [Result].
+// Package guestapi is what host and guest say to each other in one round trip after a resume or in the middle of a cold boot:
+// `stackguest post-resume` reads a [Request] as JSON from its standard input and prints a [Result]. `stackguest answer-host`, which is
+// there all the time, does the same at a port of its own, by a [Call] and its [Reply].
 //
 // It is data only, shared by both sides, so that neither can drift from the other. Fields are only ever added: a host may
 // meet an image that is older than itself, and an image a host.
@@ -44,6 +45,21 @@ type Mount struct {
 	Path     string `json:"path"` // in the guest and in its container: /host or below it
 	ReadOnly bool   `json:"readOnly,omitempty"`
 }
+
+// Call is a line that the host writes to the tools' port.
+type Call struct {
+	ID      string   `json:"id"` // says which call a reply is to: the port may hold replies that nobody has waited for
+	Request *Request `json:"request"`
+}
+
+// Reply is a line that the guest writes there: one without a Result when it has read the call, and one with it at the end.
+type Reply struct {
+	ID     string  `json:"id"`
+	Result *Result `json:"result,omitempty"`
+}
+
+// MaxLine is the length of a call or a reply at most, in bytes. They have a few KB.
+const MaxLine = 1 << 20
 
 // Result is what came of a [Request]: the steps that were done, in their order, up to the one that failed.
 type Result struct {

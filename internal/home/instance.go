@@ -23,6 +23,7 @@ type Instance struct {
 
 	MonitorSock string // QMP
 	AgentSock   string // guest agent
+	ToolsSock   string // the guest's tools
 	ControlSock string // this instance's supervisor
 
 	PID           string // the VM's process: its first line is the bare pid, for other tools
@@ -93,6 +94,7 @@ func (h Home) instanceIn(name, dir string) Instance {
 		ConfigISO:     in("runtime-config.iso"),
 		MonitorSock:   in("monitor.sock"),
 		AgentSock:     in("qga.sock"),
+		ToolsSock:     in("tools.sock"),
 		ControlSock:   in("control.sock"),
 		PID:           in("qemu.pid"),
 		SerialLog:     in("serial.log"),

@@ -129,7 +129,9 @@ func (i *Instance) adopt(o *orphan) *Boot {
 	if o.Session {
 		b.session = b.sessionIn(i.Files.Session, o.IsMapped)
 	}
-	b.sockets = []socket{{path: i.Files.MonitorSock}, {path: i.Files.AgentSock}}
+	for _, path := range b.channels() {
+		b.sockets = append(b.sockets, socket{path: path})
+	}
 	b.client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	b.Notes = append(b.Notes, fmt.Sprintf("took over the VM that a former supervisor had left (pid %d)", o.Process.PID))
 	return b

@@ -46,7 +46,7 @@ type Boot struct {
 	wiring  qemu.Wiring
 	args    []string
 	client  *http.Client
-	sockets []socket // monitor and agent
+	sockets []socket // of channels
 	process Process
 	closing sync.Once
 	launch  sync.Mutex // held while QEMU is started, and noted: its monitor may answer before that
@@ -58,6 +58,7 @@ type Boot struct {
 	secrets map[string]string
 	told    map[string]string // what the guest has been told of this host, once it knows
 	tools   bool              // the guest has ours
+	atHand  bool              // and they listen at their port
 	plugged bool              // its mounts are in the machine
 	adopted *qemu.Identity    // not nil when it runs already
 }

@@ -127,9 +127,17 @@ func (b *Boot) writeConfig(context.Context) error {
 	})
 }
 
-// listen opens the sockets of monitor and agent before QEMU runs, so that nobody has to wait for them to appear.
+// channels are the sockets of a machine. Guests whose layout is not ours have no port for the tools.
+func (b *Boot) channels() []string {
+	if b.layout.Original {
+		return []string{b.files.MonitorSock, b.files.AgentSock}
+	}
+	return []string{b.files.MonitorSock, b.files.AgentSock, b.files.ToolsSock}
+}
+
+// listen opens the sockets before QEMU runs, so that nobody has to wait for them to appear.
 func (b *Boot) listen(context.Context) error {
-	for _, path := range []string{b.files.MonitorSock, b.files.AgentSock} {
+	for _, path := range b.channels() {
 		l, f, err := qemu.Listen(path)
 		if err != nil {
 			return err
@@ -147,6 +155,9 @@ func (b *Boot) wire(context.Context) error {
 	w := &b.wiring
 	w.Name, w.Config, w.Placeholder = "stackemu-"+b.files.Name, b.files.ConfigISO, placeholder
 	w.MonitorFD, w.AgentFD = qemu.FirstFD, qemu.FirstFD+1
+	if !b.layout.Original {
+		w.ToolsFD = qemu.FirstFD + 2
+	}
 	w.Serial, w.VMGenID, w.Sandbox = b.files.SerialLog, "auto", runtime.GOOS == "linux"
 	w.Mounts = b.hostMounts()
 	if !b.fenced() {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stackemu/stackemu/internal/guestapi"
+	"github.com/stackemu/stackemu/internal/toolport"
 	"github.com/stackemu/stackemu/qemu/qga"
 )
 
@@ -33,11 +34,7 @@ func (b *Boot) Refresh(ctx context.Context, g *qga.Client) (guestapi.Result, err
 	if b.profile.Rotation == nil {
 		request.Secrets = b.secrets
 	}
-	refresh := refreshAtOnce
-	if b.wantsClockOnly(request) {
-		refresh = setClock
-	}
-	result, err := refresh(ctx, g, request)
+	result, err := b.refresh(ctx, g, request, b.wantsClockOnly(request))
 	if err != nil {
 		return result, err
 	}
@@ -52,10 +49,38 @@ func (b *Boot) Refresh(ctx context.Context, g *qga.Client) (guestapi.Result, err
 	return result, nil
 }
 
-// refreshAtOnce is Refresh for a guest with our tools, and passes any other on.
-func refreshAtOnce(ctx context.Context, g *qga.Client, request guestapi.Request) (guestapi.Result, error) {
+// refresh takes the quickest way that this guest has.
+func (b *Boot) refresh(ctx context.Context, g *qga.Client, request guestapi.Request, clockOnly bool) (guestapi.Result, error) {
+	if b.atHand {
+		asked := timely(request)
+		if clockOnly {
+			asked = guestapi.Request{Time: time.Now()}
+		}
+		result, err := toolport.Call(ctx, b.files.ToolsSock, &asked)
+		if err == nil {
+			return result, failed(result)
+		}
+		b.atHand = false // a second try takes another way; so does this one, if nothing has been done
+		if !errors.Is(err, toolport.ErrUnheard) {
+			return result, err
+		}
+	}
+	if clockOnly {
+		return setClock(ctx, g)
+	}
+	return refreshAtOnce(ctx, g, request)
+}
+
+// timely is a request of this moment.
+func timely(request guestapi.Request) guestapi.Request {
 	request.Time, request.Entropy = time.Now(), make([]byte, entropyBytes)
 	_, _ = rand.Read(request.Entropy) // never fails
+	return request
+}
+
+// refreshAtOnce is Refresh for a guest with our tools, and passes any other on.
+func refreshAtOnce(ctx context.Context, g *qga.Client, request guestapi.Request) (guestapi.Result, error) {
+	request = timely(request)
 	input, err := json.Marshal(request)
 	if err != nil {
 		return guestapi.Result{}, err
@@ -72,11 +97,19 @@ func refreshAtOnce(ctx context.Context, g *qga.Client, request guestapi.Request)
 	case err != nil:
 		return result, fmt.Errorf("%s: exit code %d, %w: %s", guestapi.Command, out.ExitCode, err, firstLine(out.Stderr))
 	case result.Err() != nil:
-		return result, fmt.Errorf("%s: %w", guestapi.Command, result.Err())
+		return result, failed(result)
 	case out.ExitCode != 0:
 		return result, fmt.Errorf("%s: exit code %d: %s", guestapi.Command, out.ExitCode, firstLine(out.Stderr))
 	}
 	return result, nil
+}
+
+// failed is the failure of a step, under the name of the command that did it.
+func failed(result guestapi.Result) error {
+	if err := result.Err(); err != nil {
+		return fmt.Errorf("%s: %w", guestapi.Command, err)
+	}
+	return nil
 }
 
 // wantsClockOnly tells whether everything but the clock is in the guest already, as in a session that was saved with the ports
@@ -85,9 +118,15 @@ func (b *Boot) wantsClockOnly(r guestapi.Request) bool {
 	return b.session != nil && b.session.told != nil && maps.Equal(b.session.told, r.Runtime) && len(r.Mounts) == 0 && len(r.Secrets) == 0
 }
 
+// SetClock gives the guest the host's time.
+func (b *Boot) SetClock(ctx context.Context, g *qga.Client) error {
+	_, err := b.refresh(ctx, g, guestapi.Request{}, true)
+	return err
+}
+
 // setClock asks the agent itself. A process in the guest would take three times as long under TCG, where none of its code is
 // translated after a resume.
-func setClock(ctx context.Context, g *qga.Client, _ guestapi.Request) (guestapi.Result, error) {
+func setClock(ctx context.Context, g *qga.Client) (guestapi.Result, error) {
 	began := time.Now()
 	if err := g.SetTime(ctx, began); err != nil {
 		return guestapi.Result{}, fmt.Errorf("%s: %w", guestapi.StepClock, err)

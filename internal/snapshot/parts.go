@@ -22,9 +22,9 @@ const (
 	MappedRAM Format = "mapped-ram" // one migration file with pages at fixed places
 )
 
-// Version is that of the directory's layout and the manifest. It is part of every key: a program that knows another
+// Version is that of the directory's layout, the manifest, and the devices that follow from a qemu.Layout. It is part of every key: a program that knows another
 // version finds nothing, rather than something that it would misread.
-const Version = 1
+const Version = 2
 
 // Parts is all that decides whether a snapshot can be resumed.
 type Parts struct {

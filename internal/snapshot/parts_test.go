@@ -9,7 +9,7 @@ import (
 
 // The key must not change by accident: every snapshot on every host would be captured again.
 func TestKey(t *testing.T) {
-	if got, want := parts.Key(), "5623a33e8abcb6ffc973"; got != want {
+	if got, want := parts.Key(), "8a0c6ef0ce27f88465fa"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	same := with(func(p *snapshot.Parts) { p.Layout.RAMFile, p.Layout.RAMShare = "/somewhere/ram.img", true })
@@ -39,7 +39,7 @@ func TestDiff(t *testing.T) {
 		{func(p *snapshot.Parts) { p.HostCPU = "Xeon; avx sse" }, "host CPU AMD EPYC family 25 -> Xeon"},
 		{func(p *snapshot.Parts) { p.HostCPU = "AMD EPYC family 25; avx a b c d e f" }, "host CPU features +a +b +c +d +2 more -avx2 -sse"},
 		{func(p *snapshot.Parts) { p.Format = snapshot.MappedRAM }, "format lazy -> mapped-ram"},
-		{func(p *snapshot.Parts) { p.Version = 99 }, "snapshot version 1 -> 99"},
+		{func(p *snapshot.Parts) { p.Version = 99 }, "snapshot version 2 -> 99"},
 		{func(p *snapshot.Parts) { p.Accel, p.Layout.CPUs = "kvm", 1 }, "vCPUs 4 -> 1, accelerator tcg -> kvm"},
 	} {
 		p := with(test.change)

@@ -99,5 +99,6 @@ func queryChardev(m *machine, _ json.RawMessage) (any, func(), *qmp.Error) {
 	return []map[string]any{
 		{"label": "monitor", "frontend-open": true},
 		{"label": qemu.AgentChardev, "frontend-open": open},
+		{"label": qemu.ToolsChardev, "frontend-open": m.script.Guest != nil && m.script.Guest.Tools != Absent},
 	}, nil, nil
 }

@@ -1,12 +1,15 @@
 package qemutest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -21,11 +24,24 @@ import (
 // RAM and on its disk, so that a machine with the RAM of one moment and the disk of another is found out (see memory).
 type Guest struct {
 	NoTools    bool              // an image without stackguest
+	Tools      Tools             // who is at the tools' port
 	StepErrors map[string]string // what goes wrong after a resume, by the step of stackguest
 	Sessions   bool              // stackguest knows sessions; their programs are those of the host
 	RequestTo  string            // file on the host that the last request of a post-resume is written to
 	DiskFull   string            // as long as this file is there, the host's disk has no room for what the guest writes
 }
+
+// Tools is how the guest's tools are at their port.
+type Tools int
+
+// The ways.
+const (
+	Absent  Tools = iota // the port is not open
+	AtHand               // they answer
+	Mute                 // the port is open, and nobody reads
+	CutOff               // they read a call, and come to no end
+	Strange              // they say what is no answer before theirs
+)
 
 // PlaceholderKey is the publishable client key of a guest that nobody has given another one.
 var PlaceholderKey = strings.Repeat("0", 32) + strings.Repeat("f", 32)
@@ -110,6 +126,32 @@ func (m *machine) postResume(input []byte) Exec {
 		return Exec{Stdout: string(out), ExitCode: 1, Stderr: "stackguest: " + err.Error()}
 	}
 	return Exec{Stdout: string(out)}
+}
+
+// serveTools plays the tools at their port. A paused guest reads what was sent when it goes on.
+func (m *machine) serveTools(c net.Conn) {
+	var how Tools
+	if g := m.script.Guest; g != nil {
+		how = g.Tools
+	}
+	for lines := bufio.NewScanner(c); lines.Scan(); {
+		<-m.running()
+		var call guestapi.Call
+		if how == Absent || how == Mute || json.Unmarshal(lines.Bytes(), &call) != nil || call.ID == "" {
+			continue
+		}
+		say := json.NewEncoder(c)
+		if how == Strange {
+			_ = say.Encode(guestapi.Reply{ID: "another", Result: &guestapi.Result{}})
+			_, _ = io.WriteString(c, "\xff{\x1b[2J\n\n")
+		}
+		_ = say.Encode(guestapi.Reply{ID: call.ID})
+		if how == CutOff {
+			return
+		}
+		result := m.refresh(*call.Request)
+		_ = say.Encode(guestapi.Reply{ID: call.ID, Result: &result})
+	}
 }
 
 // refresh does the steps of a request up to the first that fails.

@@ -148,7 +148,7 @@ func (m *machine) finish(how func()) {
 
 var socketArg = regexp.MustCompile(`^socket,id=([^,]+),fd=(\d+),`)
 
-// serveSockets plays monitor and agent on the inherited listeners.
+// serveSockets plays monitor, agent and tools on the inherited listeners.
 func (m *machine) serveSockets() error {
 	for _, a := range m.args {
 		match := socketArg.FindStringSubmatch(a)
@@ -163,11 +163,11 @@ func (m *machine) serveSockets() error {
 		if err != nil {
 			return fmt.Errorf("descriptor %d: %w", fd, err)
 		}
-		if match[1] == qemu.AgentChardev {
-			go accept(l, m.serveAgent)
-		} else {
-			go accept(l, m.serveMonitor)
+		serve := map[string]func(net.Conn){qemu.AgentChardev: m.serveAgent, qemu.ToolsChardev: m.serveTools}[match[1]]
+		if serve == nil {
+			serve = m.serveMonitor
 		}
+		go accept(l, serve)
 	}
 	return nil
 }

@@ -3,16 +3,18 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/stackemu/stackemu/guest/tools/envfile"
 	"github.com/stackemu/stackemu/guest/tools/postresume"
+	"github.com/stackemu/stackemu/guest/tools/toolport"
 	"github.com/stackemu/stackemu/internal/guestapi"
 )
 
-// maxInput is how many bytes the host may say: a request is a few KB.
-const maxInput = 1 << 20
+// maxInput is how many bytes the host may say.
+const maxInput = guestapi.MaxLine
 
 // postResume answers one request of package guestapi.
 func postResume(args []string, std Streams) int {
@@ -36,6 +38,23 @@ func postResume(args []string, std Streams) int {
 		return report(std, err)
 	}
 	return report(std, result.Err())
+}
+
+// answerHost answers the requests of package guestapi at the tools' port, for as long as the guest runs.
+func answerHost(args []string, std Streams) int {
+	if code := noArguments(args, std); code != 0 {
+		return code
+	}
+	port, err := toolport.Open("/sys/class/virtio-ports", "/dev")
+	if errors.Is(err, toolport.ErrNoPort) {
+		return 0 // the machine is of another layout
+	}
+	if err != nil {
+		return report(std, err)
+	}
+	return report(std, toolport.Serve(port, func(r guestapi.Request) guestapi.Result {
+		return postresume.Run(context.Background(), postresume.Real, r)
+	}))
 }
 
 // rotateSecrets is the rotation alone: KEY=value lines on the standard input, as the guest contract has it.

@@ -30,6 +30,7 @@ var All = map[string]Command{
 	"trigger-fast-rotate":  rotateSecrets,
 	"rotate-secrets":       rotateSecrets,
 	"post-resume":          postResume,
+	"answer-host":          answerHost,
 	"session":              runSession,
 	"logs":                 showLogs,
 
