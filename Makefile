@@ -26,6 +26,8 @@ STATICCHECK_VERSION := v0.8.2
 STATICCHECK := .cache/bin/staticcheck-$(STATICCHECK_VERSION)
 GOVULNCHECK_VERSION := v1.9.0
 GOVULNCHECK := .cache/bin/govulncheck-$(GOVULNCHECK_VERSION)
+ACTIONLINT_VERSION := v1.7.7
+ACTIONLINT := .cache/bin/actionlint-$(ACTIONLINT_VERSION)
 
 # The guest's own programs, which stackemu embeds.
 TOOLS := $(foreach arch,amd64 arm64,guest/toolbin/stackguest-linux-$(arch).gz guest/toolbin/bootinit-linux-$(arch).gz)
@@ -90,12 +92,13 @@ bench: setup bin/stackemu ## measure how fast instances start, next to QEMU alon
 	bin/stackemu bench $(ARGS)
 	STACKEMU_E2E_BIN="$(CURDIR)/bin/stackemu" $(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
 
-lint: setup-build $(TOOLS) $(STATICCHECK) ## gofmt, vet, staticcheck, the layering rules, and the cross-compiles
+lint: setup-build $(TOOLS) $(STATICCHECK) $(ACTIONLINT) ## gofmt, vet, staticcheck, actionlint, the layering rules, and the cross-compiles
 	@echo "gofmt"; unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); \
 		[[ -z "$$unformatted" ]] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
 	$(GO) mod tidy -diff
 	$(GO) vet ./...
 	$(STATICCHECK) ./...
+	$(ACTIONLINT)
 	$(GO) test -count=1 ./internal/archtest
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 $(GO) vet $$($(HOST_PACKAGES))
 	GOOS=darwin GOARCH=amd64 CGO_ENABLED=0 $(GO) build $$($(HOST_PACKAGES))
@@ -141,7 +144,8 @@ setup-test:
 
 # QEMU must be there: with STACKEMU_REQUIRE_QEMU a test that would be skipped without it fails instead.
 unit: setup-test $(TOOLS)
-	STACKEMU_REQUIRE_QEMU=1 $(GO) test -race -count=1 -timeout 15m ./...
+	STACKEMU_REQUIRE_QEMU=1 scripts/go-test.sh .cache/unit.log -race -count=1 -timeout 15m ./...
+	@scripts/faults.sh .cache/unit.log
 
 # Go's own build cache knows best what is out of date, so its builds always run.
 bin/stackemu: $(TOOLS) FORCE
@@ -163,16 +167,11 @@ guest/toolbin/%.gz: .cache/%
 	@echo "build $@"
 	@gzip -9nc $< >.cache/$*.gz && mv .cache/$*.gz $@
 
-$(STATICCHECK):
-	@echo "build staticcheck $(STATICCHECK_VERSION)"
+$(STATICCHECK): TOOL := honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+$(GOVULNCHECK): TOOL := golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+$(ACTIONLINT): TOOL := github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
+$(STATICCHECK) $(GOVULNCHECK) $(ACTIONLINT):
+	@echo "build $(TOOL)"
 	@mkdir -p $(@D)
-	@GOTOOLCHAIN=$$($(GO) env GOVERSION) GOBIN=$(CURDIR)/.cache/bin CGO_ENABLED=0 \
-		$(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
-	@mv .cache/bin/staticcheck $@
-
-$(GOVULNCHECK):
-	@echo "build govulncheck $(GOVULNCHECK_VERSION)"
-	@mkdir -p $(@D)
-	@GOTOOLCHAIN=$$($(GO) env GOVERSION) GOBIN=$(CURDIR)/.cache/bin CGO_ENABLED=0 \
-		$(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
-	@mv .cache/bin/govulncheck $@
+	@GOTOOLCHAIN=$$($(GO) env GOVERSION) GOBIN=$(CURDIR)/.cache/bin CGO_ENABLED=0 $(GO) install $(TOOL)
+	@mv .cache/bin/$(firstword $(subst @, ,$(notdir $(TOOL)))) $@

@@ -8,7 +8,9 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/stackemu/stackemu/internal/guestapi"
 	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/internal/toolport"
 	"github.com/stackemu/stackemu/messages"
 	"github.com/stackemu/stackemu/qemu/qga"
 )
@@ -23,6 +25,7 @@ type agent struct {
 	life
 	emulator Ref[messages.Emulator]
 	dial     func(ctx context.Context) (AgentConn, error)
+	askTools func(ctx context.Context) (guestapi.Result, error)
 	conn     AgentConn // nil until synced, and again when the guest closes its end
 	syncing  bool
 	asked    []*messages.RunInGuest // what runs in the guest
@@ -68,7 +71,7 @@ func (a *agent) Receive(c actor.Context) {
 	case *synced:
 		a.synced(c, m)
 	case *messages.RefreshGuest:
-		a.refresh(c)
+		a.refresh(c, m.AtPort)
 	case *messages.SetGuestClock:
 		a.setClock(c)
 	case *messages.QuietGuest:
@@ -138,19 +141,24 @@ func (a *agent) answered(c actor.Context, m *answered) {
 // cutOff tells whether an error is the end of the connection behind our back. That shows only when something is said.
 func (a *agent) cutOff(err error) bool { return a.conn != nil && errors.Is(err, qga.ErrClosed) }
 
-func (a *agent) refresh(c actor.Context) {
+// refresh needs no connection to the agent where the tools are at their port.
+func (a *agent) refresh(c actor.Context, atPort bool) {
 	failed := func(err error) *answered {
-		return &answered{&messages.RefreshFailed{Cause: messages.Cause{Err: fmt.Errorf("agent: %w", err)}}, err}
+		return &answered{&messages.RefreshFailed{Cause: messages.Cause{Err: fmt.Errorf("agent: %w", err)}, Unheard: errors.Is(err, toolport.ErrUnheard)}, err}
 	}
-	conn := a.conn
-	if conn == nil {
+	refresh := a.askTools
+	switch {
+	case atPort:
+	case a.conn == nil:
 		a.emulator.Tell(c, failed(errNotConnected).answer)
 		return
+	default:
+		refresh = a.conn.Refresh
 	}
 	a.run(c, func(ctx context.Context) any {
 		ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 		defer cancel()
-		result, err := conn.Refresh(ctx)
+		result, err := refresh(ctx)
 		if err != nil {
 			return failed(err)
 		}

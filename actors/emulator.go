@@ -94,18 +94,22 @@ func (e *emulator) Receive(c actor.Context) {
 		// The monitor tells when it can be talked to.
 	case *messages.MonitorReady:
 		e.monitorOpen = true
+		e.toolsOpen = m.Tools
 		e.step(c, lifecycle.MonitorUp{})
 		e.agentPort(c, m.Agent)
 	case *messages.AgentPort:
 		e.agentPort(c, m.Open)
+	case *messages.ToolsPort:
+		e.toolsPort(c, m.Open)
 	case *messages.AgentReady:
 		e.agentReady(c)
 	case *messages.StateLoaded:
 		e.step(c, lifecycle.Loaded{})
 	case *messages.GuestRefreshed:
+		e.outdated, e.refreshing = false, false
 		e.step(c, lifecycle.Refreshed{})
 	case *messages.RefreshFailed:
-		e.refreshFailed(c, m.Cause.Err)
+		e.refreshFailed(c, m)
 	case *messages.ClockMoved:
 		e.clockMoved(c, m.By)
 	case *messages.GuestClockSet:
@@ -195,6 +199,7 @@ func (e *emulator) perform(c actor.Context, effect lifecycle.Effect) {
 	case lifecycle.Load:
 		e.monitor.Tell(c, &messages.LoadState{})
 	case lifecycle.Refresh:
+		e.outdated = true
 		e.refresh(c)
 	case lifecycle.OpenPorts:
 		e.monitor.Tell(c, &messages.OpenPorts{})

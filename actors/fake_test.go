@@ -44,6 +44,8 @@ type fakeWorld struct {
 	bootFor             time.Duration // until the guest's agent and services answer
 	firstHangs          bool          // the guest of the first machine gives no sign of life
 	agentLeaves         bool          // its port is closed before the guest is asked to shut down
+	noTools             bool          // nobody opens the port of the guest's tools
+	toolsErr            error         // what comes of a call there
 	opensLate           bool          // the agent's port opens just when it is asked for
 	mute                atomic.Int32  // syncs that the agent does not answer
 	full                atomic.Bool   // the disk
@@ -141,6 +143,7 @@ func (w *fakeWorld) Prepare(_ context.Context, choice Choice) (*Boot, error) {
 		Launch:      m.launch,
 		DialMonitor: m.dialMonitor,
 		DialAgent:   m.dialAgent,
+		AskTools:    m.askTools,
 		Wall:        func() time.Time { return time.Now().Add(time.Duration(w.wallOff.Load())) },
 		Confirm:     func() error { w.count(&w.confirms, 1); return nil },
 		Seal:        m.seal,
@@ -175,6 +178,7 @@ type fakeMachine struct {
 	hung   bool          // does not negotiate any more
 	paused bool          // by QEMU, because of a full disk
 	asks   int           // for a refresh
+	calls  int           // of the tools at their port
 }
 
 func (m *fakeMachine) choose(choice Choice) {
@@ -214,7 +218,10 @@ func (m *fakeMachine) agentPort(open bool) {
 	m.mu.Lock()
 	m.open = open
 	m.mu.Unlock()
-	m.event("VSERPORT_CHANGE", map[string]any{"open": open, "id": "qga"})
+	if !m.world.noTools { // they are there a moment before it answers
+		m.event("VSERPORT_CHANGE", map[string]any{"open": open, "id": qemu.ToolsDevice})
+	}
+	m.event("VSERPORT_CHANGE", map[string]any{"open": open, "id": qemu.AgentDevice})
 }
 
 func (m *fakeMachine) PID() int              { return 4242 }
@@ -285,7 +292,7 @@ type fakeMonitor struct {
 }
 
 func (f *fakeMonitor) Version() string { return "10.0.2" }
-func (f *fakeMonitor) AgentOpen(context.Context) (bool, error) {
+func (f *fakeMonitor) Ports(context.Context) (agent, tools bool, err error) {
 	f.m.mu.Lock()
 	open := f.m.open
 	f.m.mu.Unlock()
@@ -293,7 +300,7 @@ func (f *fakeMonitor) AgentOpen(context.Context) (bool, error) {
 		f.m.openAgent()
 		time.Sleep(20 * time.Millisecond)
 	}
-	return open, nil
+	return open, open && !f.m.world.noTools, nil
 }
 func (f *fakeMonitor) Done() <-chan struct{} { return f.closed }
 func (f *fakeMonitor) Err() error            { return errors.New("qmp: connection closed") }
@@ -408,7 +415,6 @@ func (f fakeAgent) SetClock(context.Context) error {
 	return f.m.world.clockErr
 }
 func (f fakeAgent) Refresh(context.Context) (guestapi.Result, error) {
-	f.m.asks++
 	if f.m.world.opensLate {
 		select {
 		case <-time.After(20 * time.Millisecond):
@@ -416,8 +422,21 @@ func (f fakeAgent) Refresh(context.Context) (guestapi.Result, error) {
 			return guestapi.Result{}, errors.New("qga: connection closed")
 		}
 	}
-	if f.m.world.refreshErr != nil {
-		if err := f.m.world.refreshErr(f.m.asks); err != nil {
+	return f.m.refresh()
+}
+
+func (m *fakeMachine) askTools(context.Context) (guestapi.Result, error) {
+	m.calls++
+	if err := m.world.toolsErr; err != nil {
+		return guestapi.Result{}, err
+	}
+	return m.refresh()
+}
+
+func (m *fakeMachine) refresh() (guestapi.Result, error) {
+	m.asks++
+	if m.world.refreshErr != nil {
+		if err := m.world.refreshErr(m.asks); err != nil {
 			return guestapi.Result{}, err
 		}
 	}

@@ -37,6 +37,9 @@ type generation struct {
 	snapshot        string // its key
 	agentOpen       bool   // the guest's agent has opened its port
 	agentUp         bool   // it answers
+	toolsOpen       bool   // the guest's tools have opened their port
+	outdated        bool   // the guest is to be refreshed
+	refreshing      bool   // and the agent has been asked to, and has not answered
 	refreshFailures int
 	clockOff        bool // the guest's clock is not the host's any more
 	quiet           bool // the guest is ready for being saved
@@ -88,9 +91,9 @@ func (e *emulator) spawnMonitor(c actor.Context) {
 }
 
 func (e *emulator) spawnAgent(c actor.Context) {
-	self, dial := Ref[messages.Emulator]{c.Self()}, e.boot.DialAgent
+	self, dial, askTools := Ref[messages.Emulator]{c.Self()}, e.boot.DialAgent, e.boot.AskTools
 	e.place(c, &child{kind: "agent",
-		produce: func() actor.Actor { return &agent{emulator: self, dial: dial} },
+		produce: func() actor.Actor { return &agent{emulator: self, dial: dial, askTools: askTools} },
 		adopted: func(pid *actor.PID) { e.agent = Ref[messages.Agent]{pid} }})
 }
 
@@ -144,7 +147,7 @@ func (e *emulator) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, who *
 		e.monitorClosed(c)
 	}
 	if e.agent.is(who) {
-		e.agentUp = false
+		e.agentUp, e.refreshing = false, false
 	}
 	e.replace(c, who, err)
 }
@@ -173,9 +176,13 @@ func (e *emulator) succeed(c actor.Context, m *successorDue) {
 		return
 	}
 	e.spawn(c, m.child)
-	if e.agent.is(m.child.pid) && e.agentOpen {
+	if !e.agent.is(m.child.pid) {
+		return
+	}
+	if e.agentOpen {
 		e.agent.Tell(c, &messages.AgentPort{Open: true}) // its predecessor has heard it
 	}
+	e.reachable(c) // a question is lost with whom it was asked
 }
 
 // machineExited and monitorLost both end in settle: the exit says that QEMU is gone, and what the monitor told before its

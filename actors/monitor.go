@@ -10,13 +10,14 @@ import (
 
 	"github.com/stackemu/stackemu/internal/lifecycle"
 	"github.com/stackemu/stackemu/messages"
+	"github.com/stackemu/stackemu/qemu"
 )
 
 // monitor owns the QMP channel of one machine. The socket listens before QEMU runs, so dialling needs no retries.
 //
 // Parent: an emulator. In: LoadState, OpenPorts, SaveState, AskMachine, ContinueGuest, PressPowerButton, QuitMachine. Out: the answers
 // of these, MonitorReady, then what QMP's events tell (GuestShutdown, GuestReset,
-// DiskFault, AgentPort), and MonitorLost after the last of them. It fails when QEMU does not answer in
+// DiskFault, AgentPort, ToolsPort), and MonitorLost after the last of them. It fails when QEMU does not answer in
 // time; its successor gets a connection of its own, and the guest notices nothing.
 type monitor struct {
 	life
@@ -25,6 +26,7 @@ type monitor struct {
 	conn     MonitorConn // nil until negotiated
 
 	agentPort *bool // the last news of the guest agent's port; nil before any
+	toolsPort *bool // likewise of the tools'
 }
 
 const (
@@ -42,9 +44,9 @@ const (
 )
 
 type negotiated struct {
-	conn  MonitorConn
-	agent bool
-	err   error
+	conn         MonitorConn
+	agent, tools bool
+	err          error
 }
 
 // Close ends a channel that nobody is left to own.
@@ -115,12 +117,12 @@ func (a *monitor) negotiate(c actor.Context) {
 		if err != nil {
 			return &negotiated{err: err}
 		}
-		open, err := conn.AgentOpen(ctx) // events only tell of changes
+		agent, tools, err := conn.Ports(ctx) // events only tell of changes
 		if err != nil {
 			_ = conn.Close()
 			return &negotiated{err: err}
 		}
-		return &negotiated{conn: conn, agent: open}
+		return &negotiated{conn: conn, agent: agent, tools: tools}
 	})
 }
 
@@ -129,8 +131,11 @@ func (a *monitor) happened(c actor.Context, event qmp.Event) {
 	if told == nil {
 		return
 	}
-	if port, ok := told.(*messages.AgentPort); ok {
-		a.agentPort = &port.Open // an answer that is still on its way is older, or says the same
+	switch port := told.(type) { // an answer that is still on its way is older, or says the same
+	case *messages.AgentPort:
+		a.agentPort = &port.Open
+	case *messages.ToolsPort:
+		a.toolsPort = &port.Open
 	}
 	a.emulator.Tell(c, told)
 }
@@ -144,7 +149,10 @@ func (a *monitor) negotiated(c actor.Context, m *negotiated) {
 	if a.agentPort == nil {
 		a.agentPort = &m.agent
 	}
-	a.emulator.Tell(c, &messages.MonitorReady{Version: m.conn.Version(), Agent: *a.agentPort})
+	if a.toolsPort == nil {
+		a.toolsPort = &m.tools
+	}
+	a.emulator.Tell(c, &messages.MonitorReady{Version: m.conn.Version(), Agent: *a.agentPort, Tools: *a.toolsPort})
 	conn := m.conn
 	a.await(c, func(ctx context.Context) any {
 		select {
@@ -251,7 +259,10 @@ func translate(e qmp.Event) messages.Emulator {
 	case "BLOCK_IO_ERROR":
 		return &messages.DiskFault{Operation: text("operation"), NoSpace: flag("nospace")}
 	case "VSERPORT_CHANGE":
-		return &messages.AgentPort{Open: flag("open")} // the layout has one such port
+		if text("id") == qemu.ToolsDevice {
+			return &messages.ToolsPort{Open: flag("open")}
+		}
+		return &messages.AgentPort{Open: flag("open")}
 	}
 	return nil
 }

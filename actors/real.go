@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/digitalocean/go-qemu/qmp"
 	"github.com/rs/zerolog"
@@ -116,6 +117,7 @@ func (i realInstance) Prepare(ctx context.Context, choice Choice) (*Boot, error)
 		}
 		return realAgent{conn, b}, nil
 	}
+	boot.AskTools = b.RefreshAtPort
 	return boot, nil
 }
 
@@ -131,9 +133,10 @@ func (m realMonitor) Status(ctx context.Context) (string, error) {
 	return s.Status, err
 }
 
-// AgentOpen asks the backend of the agent's port, for the event that tells of its opening may be long past.
-func (m realMonitor) AgentOpen(ctx context.Context) (bool, error) {
-	return m.FrontendOpen(ctx, qemu.AgentChardev)
+// Ports asks the ports' backends, for the events that tell of their opening may be long past.
+func (m realMonitor) Ports(ctx context.Context) (agent, tools bool, err error) {
+	open, err := m.Frontends(ctx)
+	return open[qemu.AgentChardev], open[qemu.ToolsChardev], err
 }
 
 func (m realMonitor) Load(ctx context.Context) error      { return m.boot.Load(ctx, m.Conn) }
@@ -145,7 +148,7 @@ type realAgent struct {
 	boot *instance.Boot
 }
 
-func (a realAgent) SetClock(ctx context.Context) error { return a.boot.SetClock(ctx, a.Client) }
+func (a realAgent) SetClock(ctx context.Context) error { return a.SetTime(ctx, time.Now()) }
 
 func (a realAgent) Refresh(ctx context.Context) (guestapi.Result, error) {
 	return a.boot.Refresh(ctx, a.Client)

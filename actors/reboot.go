@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/stackemu/stackemu/internal/lifecycle"
+	"github.com/stackemu/stackemu/messages"
 )
 
 // This file is what becomes of a guest that restarts by itself, as after a panic of its kernel. Its disk has its secrets and its
@@ -37,11 +38,15 @@ func (e *emulator) rebootOverdue(c actor.Context) {
 }
 
 // refreshFailed tries once more before it gives the start up: an agent that was busy has cost the product's own tools a whole
-// boot, and every step can be repeated. An instance that is ready is not given up for that.
-func (e *emulator) refreshFailed(c actor.Context, err error) {
-	e.refreshFailures++
-	switch again := e.refreshFailures > 1; {
+// boot, and every step can be repeated. Tools that were not heard have cost no try. An instance that is ready is not given up for that.
+func (e *emulator) refreshFailed(c actor.Context, m *messages.RefreshFailed) {
+	e.refreshing, e.toolsOpen = false, false // whatever it was, the agent is the other way
+	if !m.Unheard {
+		e.refreshFailures++
+	}
+	switch err, again := m.Cause.Err, e.refreshFailures > 1; {
 	case again && e.machineState.State() == lifecycle.Ready:
+		e.outdated = false
 		e.warn(c, fmt.Sprintf("the guest could not be brought up to date after its restart: %v", err))
 	case again:
 		e.step(c, lifecycle.StageFailed{Err: err})

@@ -87,25 +87,38 @@ func (e *emulator) named(c actor.Context, err error) {
 	e.sealed(c, nil)
 }
 
-// refresh needs the guest's agent: agentReady comes back to it when there is none yet.
+// refresh brings an outdated guest up to date, by its tools at their port or else over its agent. toolsPort and agentReady come back to
+// it when there is neither yet.
 func (e *emulator) refresh(c actor.Context) {
-	if e.agentUp {
-		e.agent.Tell(c, &messages.RefreshGuest{})
+	if !e.outdated || e.refreshing || !e.toolsOpen && !e.agentUp {
+		return
+	}
+	e.refreshing = true
+	e.agent.Tell(c, &messages.RefreshGuest{AtPort: e.toolsOpen})
+}
+
+func (e *emulator) toolsPort(c actor.Context, open bool) {
+	e.toolsOpen = open
+	if open {
+		e.reachable(c)
 	}
 }
 
 func (e *emulator) agentReady(c actor.Context) {
 	e.agentUp = true
 	e.setClock(c)
-	switch st := e.machineState.State(); {
-	case st == lifecycle.Refreshing:
-		e.refresh(c)
-	case st == lifecycle.Ready && e.rebooted:
-		e.rebooted, e.refreshFailures = false, 0
-		e.refresh(c)
-	case st == lifecycle.Saving && !e.quiet:
+	if e.machineState.State() == lifecycle.Saving && !e.quiet {
 		e.quietGuest(c)
 	}
+	e.reachable(c)
+}
+
+// reachable goes on with a refresh that waits for somebody in the guest.
+func (e *emulator) reachable(c actor.Context) {
+	if e.rebooted && e.machineState.State() == lifecycle.Ready {
+		e.outdated, e.rebooted, e.refreshFailures = true, false, 0
+	}
+	e.refresh(c)
 }
 
 // quietGuest needs the guest's agent. One that has opened its port is about to answer, and so is that of a guest that is

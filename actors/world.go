@@ -68,12 +68,13 @@ type Boot struct {
 	Launch      func() (Process, error)
 	DialMonitor func(ctx context.Context, onEvent func(qmp.Event)) (MonitorConn, error)
 	DialAgent   func(ctx context.Context) (AgentConn, error)
-	Confirm     func() error                    // makes known that it is ready: publishes its key
-	Seal        func(ctx context.Context) error // publishes the session that was saved
-	Name        func() error                    // gives a snapshot that was published its other names; nil for none
-	Manifest    func() snapshot.Manifest        // of the snapshot that was captured
-	Wall        func() time.Time                // the host's wall clock; nil for the system's
-	Explain     func() string                   // the guest's last words, for the error of a start that failed; may be empty
+	AskTools    func(ctx context.Context) (guestapi.Result, error) // AgentConn.Refresh by the guest's tools at their port; toolport.ErrUnheard
+	Confirm     func() error                                       // makes known that it is ready: publishes its key
+	Seal        func(ctx context.Context) error                    // publishes the session that was saved
+	Name        func() error                                       // gives a snapshot that was published its other names; nil for none
+	Manifest    func() snapshot.Manifest                           // of the snapshot that was captured
+	Wall        func() time.Time                                   // the host's wall clock; nil for the system's
+	Explain     func() string                                      // the guest's last words, for the error of a start that failed; may be empty
 	Close       func() error
 }
 
@@ -96,10 +97,10 @@ type MonitorConn interface {
 	Version() string
 	Status(ctx context.Context) (string, error) // query-status: running, paused, io-error ...
 	Cont(ctx context.Context) error
-	AgentOpen(ctx context.Context) (bool, error)
-	Load(ctx context.Context) error      // the snapshot or session that QEMU waits for; the guest runs afterwards
-	OpenPorts(ctx context.Context) error // lets the host ports lead to the guest
-	Save(ctx context.Context) error      // pauses and writes the machine; after an error the guest runs on
+	Ports(ctx context.Context) (agent, tools bool, err error) // whether the guest has opened them
+	Load(ctx context.Context) error                           // the snapshot or session that QEMU waits for; the guest runs afterwards
+	OpenPorts(ctx context.Context) error                      // lets the host ports lead to the guest
+	Save(ctx context.Context) error                           // pauses and writes the machine; after an error the guest runs on
 	Powerdown(ctx context.Context) error
 	Quit(ctx context.Context) error
 	Done() <-chan struct{}

@@ -8,6 +8,11 @@ type AgentPort struct {
 	Open bool `json:"open"`
 }
 
+// ToolsPort says that the guest's tools have opened or closed their port. From a monitor to its emulator.
+type ToolsPort struct {
+	Open bool `json:"open"`
+}
+
 // AgentReady says that the guest agent has answered a sync. From an agent to its emulator.
 type AgentReady struct{}
 
@@ -17,7 +22,9 @@ type PowerOffGuest struct{}
 
 // RefreshGuest asks an agent to bring the guest up to date: clock, entropy, mounts, secrets. From its emulator;
 // [GuestRefreshed] or [RefreshFailed] answers. Asking again is harmless.
-type RefreshGuest struct{}
+type RefreshGuest struct {
+	AtPort bool `json:"atPort,omitempty"` // of the tools; else over the guest's agent
+}
 
 // GuestRefreshed says what was done in the guest, and how long each step took there. From an agent to its emulator.
 type GuestRefreshed struct {
@@ -32,7 +39,8 @@ type RefreshStep struct {
 
 // RefreshFailed says what could not be done in the guest. From an agent to its emulator.
 type RefreshFailed struct {
-	Cause Cause `json:"cause"`
+	Unheard bool  `json:"unheard,omitempty"` // nobody was there who could have done anything
+	Cause   Cause `json:"cause"`
 }
 
 // ClockMoved says that the host's wall clock has moved beside the time that has passed: the host has slept, or was given another time.
@@ -61,6 +69,9 @@ type GuestQuiet struct {
 func (*AgentPort) message()    {}
 func (*AgentPort) toEmulator() {}
 func (*AgentPort) toAgent()    {}
+
+func (*ToolsPort) message()    {}
+func (*ToolsPort) toEmulator() {}
 
 func (*AgentReady) message()    {}
 func (*AgentReady) toEmulator() {}

@@ -4,6 +4,7 @@ package messages
 type MonitorReady struct {
 	Version string `json:"version"`   // QEMU's
 	Agent   bool   `json:"agentOpen"` // the guest had opened the agent's port already
+	Tools   bool   `json:"toolsOpen"` // and the tools'
 }
 
 // MonitorLost says that the QMP channel has ended. From a monitor to its emulator, after everything that had come

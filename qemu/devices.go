@@ -11,7 +11,8 @@ const (
 	// agentPort is the name by which the guest agent finds its port.
 	agentPort = "org.qemu.guest_agent.0"
 
-	// ToolsChardev is the host's side of the port of the guest's tools: a label of query-chardev.
+	// ToolsDevice is the port of the guest's tools, as AgentDevice is the agent's, and ToolsChardev the host's side of it.
+	ToolsDevice  = "toolport0"
 	ToolsChardev = "tools0"
 	// ToolsPort is the name by which the guest's tools find it.
 	ToolsPort = "dev.stackemu.tools.0"
@@ -46,7 +47,7 @@ func (a *args) devices(l Layout, w Wiring) {
 		a.opt("-device", opt("vmgenid,id=vmgenid0").set("guid", w.VMGenID))
 	}
 	a.device("virtio-rng-pci,id=rng0")
-	a.port("toolport0", ToolsChardev, w.ToolsFD, ToolsPort)
+	a.port(ToolsDevice, ToolsChardev, w.ToolsFD, ToolsPort)
 }
 
 // originalDevices adds the devices as the product's own tools have them.

@@ -58,7 +58,6 @@ type Boot struct {
 	secrets map[string]string
 	told    map[string]string // what the guest has been told of this host, once it knows
 	tools   bool              // the guest has ours
-	atHand  bool              // and they listen at their port
 	plugged bool              // its mounts are in the machine
 	adopted *qemu.Identity    // not nil when it runs already
 }

@@ -27,18 +27,16 @@ const entropyBytes = 64
 // Refresh brings the guest up to date: clock, entropy, this instance's ports, and secrets of its own, unless those that it has
 // are its own already. It may be repeated.
 func (b *Boot) Refresh(ctx context.Context, g *qga.Client) (guestapi.Result, error) {
-	if b.secrets == nil && b.rotates() {
-		b.secrets = freshSecrets(b.secretNames())
+	request := b.wanted()
+	refresh := refreshAtOnce
+	if b.wantsClockOnly(request) {
+		refresh = setClock
 	}
-	request := guestapi.Request{Runtime: b.runtimeEnv(), Mounts: b.guestMounts()}
-	if b.profile.Rotation == nil {
-		request.Secrets = b.secrets
-	}
-	result, err := b.refresh(ctx, g, request, b.wantsClockOnly(request))
+	result, err := refresh(ctx, g, request)
 	if err != nil {
 		return result, err
 	}
-	if b.secrets != nil && b.profile.Rotation != nil {
+	if b.rotatesByProgram() {
 		step, err := b.rotateByProgram(ctx, g)
 		if err != nil {
 			return result, err
@@ -49,27 +47,40 @@ func (b *Boot) Refresh(ctx context.Context, g *qga.Client) (guestapi.Result, err
 	return result, nil
 }
 
-// refresh takes the quickest way that this guest has.
-func (b *Boot) refresh(ctx context.Context, g *qga.Client, request guestapi.Request, clockOnly bool) (guestapi.Result, error) {
-	if b.atHand {
-		asked := timely(request)
-		if clockOnly {
-			asked = guestapi.Request{Time: time.Now()}
-		}
-		result, err := toolport.Call(ctx, b.files.ToolsSock, &asked)
-		if err == nil {
-			return result, failed(result)
-		}
-		b.atHand = false // a second try takes another way; so does this one, if nothing has been done
-		if !errors.Is(err, toolport.ErrUnheard) {
-			return result, err
-		}
+// RefreshAtPort is Refresh by the guest's tools at their port, which are there already: no process has to be started. The error is a
+// [toolport.ErrUnheard] when nothing was done, and Refresh is to be called instead.
+func (b *Boot) RefreshAtPort(ctx context.Context) (guestapi.Result, error) {
+	request := b.wanted()
+	if b.rotatesByProgram() {
+		return guestapi.Result{}, fmt.Errorf("%w: the profile's rotation is a program", toolport.ErrUnheard)
 	}
-	if clockOnly {
-		return setClock(ctx, g)
+	asked := guestapi.Request{Time: time.Now()}
+	if !b.wantsClockOnly(request) {
+		asked = timely(request)
 	}
-	return refreshAtOnce(ctx, g, request)
+	result, err := toolport.Call(ctx, b.files.ToolsSock, &asked)
+	if err == nil {
+		err = failed(result)
+	}
+	if err == nil {
+		b.told = request.Runtime
+	}
+	return result, err
 }
+
+// wanted is what the guest is to be told.
+func (b *Boot) wanted() guestapi.Request {
+	if b.secrets == nil && b.rotates() {
+		b.secrets = freshSecrets(b.secretNames())
+	}
+	request := guestapi.Request{Runtime: b.runtimeEnv(), Mounts: b.guestMounts()}
+	if b.profile.Rotation == nil {
+		request.Secrets = b.secrets
+	}
+	return request
+}
+
+func (b *Boot) rotatesByProgram() bool { return b.secrets != nil && b.profile.Rotation != nil }
 
 // timely is a request of this moment.
 func timely(request guestapi.Request) guestapi.Request {
@@ -118,15 +129,9 @@ func (b *Boot) wantsClockOnly(r guestapi.Request) bool {
 	return b.session != nil && b.session.told != nil && maps.Equal(b.session.told, r.Runtime) && len(r.Mounts) == 0 && len(r.Secrets) == 0
 }
 
-// SetClock gives the guest the host's time.
-func (b *Boot) SetClock(ctx context.Context, g *qga.Client) error {
-	_, err := b.refresh(ctx, g, guestapi.Request{}, true)
-	return err
-}
-
 // setClock asks the agent itself. A process in the guest would take three times as long under TCG, where none of its code is
 // translated after a resume.
-func setClock(ctx context.Context, g *qga.Client) (guestapi.Result, error) {
+func setClock(ctx context.Context, g *qga.Client, _ guestapi.Request) (guestapi.Result, error) {
 	began := time.Now()
 	if err := g.SetTime(ctx, began); err != nil {
 		return guestapi.Result{}, fmt.Errorf("%s: %w", guestapi.StepClock, err)

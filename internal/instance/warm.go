@@ -14,7 +14,6 @@ import (
 	"github.com/stackemu/stackemu/internal/guestapi"
 	"github.com/stackemu/stackemu/internal/profile"
 	"github.com/stackemu/stackemu/internal/snapshot"
-	"github.com/stackemu/stackemu/qemu"
 	"github.com/stackemu/stackemu/qemu/qga"
 	"github.com/stackemu/stackemu/qemu/qmp"
 )
@@ -34,18 +33,7 @@ func (b *Boot) Load(ctx context.Context, m *qmp.Conn) error {
 			return err
 		}
 	}
-	if err := b.findTools(ctx, m); err != nil {
-		return err
-	}
 	return m.Cont(ctx)
-}
-
-// findTools sees whether the guest's tools listen at their port, as those of older images do not.
-func (b *Boot) findTools(ctx context.Context, m *qmp.Conn) (err error) {
-	if !b.layout.Original {
-		b.atHand, err = m.FrontendOpen(ctx, qemu.ToolsChardev)
-	}
-	return err
 }
 
 // fenced tells whether the host ports stay closed until the guest is up to date.

@@ -191,7 +191,7 @@ func (s *Start) setbacks() (all []trouble) {
 			add(rec.State, short(rec.From)+" failed: "+rec.Failure, s.replacement(rec))
 		case rec.Stack != "":
 			add(rec.State, short(rec.To)+": "+rec.Failure, "This is a bug of stackemu: `stackemu bug-report` packs what is needed to find it.")
-		case rec.Type == "RefreshFailed" && slices.ContainsFunc(s.run.effects(rec), func(r *Record) bool { return r.Type == "RefreshGuest" }):
+		case rec.Type == "RefreshFailed" && s.refreshedAgain(rec):
 			add(rec.State, orUnknown(rec.body("cause")), "The refresh was tried once more.")
 		case rec.Type == "SnapshotBroken":
 			add(rec.State, orUnknown(rec.body("cause")), s.afterSnapshot(rec))
@@ -200,6 +200,13 @@ func (s *Start) setbacks() (all []trouble) {
 		}
 	}
 	return all
+}
+
+// refreshedAgain tells whether the same machine was asked once more, at once or when its agent was there.
+func (s *Start) refreshedAgain(failed *Record) bool {
+	return slices.ContainsFunc(s.Records, func(r *Record) bool {
+		return r.Type == "RefreshGuest" && r.Seq > failed.Seq && r.Attempt == failed.Attempt
+	})
 }
 
 // endings are the messages that ask for the end of a machine.

@@ -44,7 +44,7 @@ func Read(r io.Reader) ([]Entry, error) {
 }
 
 // Story tells what the actor with the path to received, up to and including the message that brought it to the state
-// until. News that a service is not healthy yet depends on timing, and is left out. The guest's agent may come up on either
+// until. News that a service is not healthy yet, and that somebody in the guest can be talked to, depend on timing, and are left out. The guest's agent may come up on either
 // side of the end of a load: it is told after it.
 func Story(entries []Entry, to, until string) string {
 	entries = slices.Clone(entries)
@@ -82,7 +82,7 @@ func Story(entries []Entry, to, until string) string {
 }
 
 func transient(e Entry) bool {
-	return e.Type == "ServiceChanged" && strings.Contains(string(e.Body), `"healthy":false`)
+	return e.Type == "ToolsPort" || e.Type == "AgentReady" || e.Type == "ServiceChanged" && strings.Contains(string(e.Body), `"healthy":false`)
 }
 
 func line(e Entry) string {

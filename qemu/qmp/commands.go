@@ -55,17 +55,28 @@ func (q *Conn) Quit(ctx context.Context) error {
 // FrontendOpen reports whether the guest has opened its side of a character device, by the device's label. It tells who
 // comes late what a VSERPORT_CHANGE event told before: an agent listens.
 func (q *Conn) FrontendOpen(ctx context.Context, chardev string) (bool, error) {
+	open, err := q.Frontends(ctx)
+	if err != nil {
+		return false, err
+	}
+	if _, known := open[chardev]; !known {
+		return false, fmt.Errorf("qmp: query-chardev: no device %q", chardev)
+	}
+	return open[chardev], nil
+}
+
+// Frontends reports of every character device, by its label, whether the guest has opened its side.
+func (q *Conn) Frontends(ctx context.Context) (map[string]bool, error) {
 	var devices []struct {
 		Label string `json:"label"`
 		Open  bool   `json:"frontend-open"`
 	}
 	if err := q.Execute(ctx, "query-chardev", nil, &devices); err != nil {
-		return false, err
+		return nil, err
 	}
+	open := map[string]bool{}
 	for _, d := range devices {
-		if d.Label == chardev {
-			return d.Open, nil
-		}
+		open[d.Label] = d.Open
 	}
-	return false, fmt.Errorf("qmp: query-chardev: no device %q", chardev)
+	return open, nil
 }
