@@ -205,6 +205,16 @@ func TestReferenceStack(t *testing.T) {
 	if stored, _ := read(); stored != keys {
 		t.Errorf("stored %+v, want %+v", stored, keys)
 	}
+	// The same keys with another expiry, as a seed of the product's may have left them; read asks for the right one.
+	if _, err := conn.Exec(t.Context(), `UPDATE "ApiKeySet" SET "expiresAt" = '2020-01-01' WHERE "projectId" = 'internal'`); err != nil {
+		t.Fatal(err)
+	}
+	if err := SetInternalKeys(t.Context(), conn, keys); err != nil {
+		t.Fatal(err)
+	}
+	if stored, _ := read(); stored != keys {
+		t.Errorf("stored %+v, want %+v", stored, keys)
+	}
 }
 
 func TestKeySetFromRefuses(t *testing.T) {

@@ -44,8 +44,8 @@ func SetInternalKeys(ctx context.Context, conn *pgx.Conn, keys KeySet) error {
 		ON CONFLICT ("projectId", "id") DO UPDATE SET "updatedAt" = now(), "expiresAt" = EXCLUDED."expiresAt",
 			"publishableClientKey" = EXCLUDED."publishableClientKey", "secretServerKey" = EXCLUDED."secretServerKey",
 			"superSecretAdminKey" = EXCLUDED."superSecretAdminKey"
-		WHERE ("ApiKeySet"."publishableClientKey", "ApiKeySet"."secretServerKey", "ApiKeySet"."superSecretAdminKey")
-			IS DISTINCT FROM (EXCLUDED."publishableClientKey", EXCLUDED."secretServerKey", EXCLUDED."superSecretAdminKey")`,
+		WHERE ("ApiKeySet"."expiresAt", "ApiKeySet"."publishableClientKey", "ApiKeySet"."secretServerKey", "ApiKeySet"."superSecretAdminKey")
+			IS DISTINCT FROM (EXCLUDED."expiresAt", EXCLUDED."publishableClientKey", EXCLUDED."secretServerKey", EXCLUDED."superSecretAdminKey")`,
 		internalProject, internalKeySet, "Internal API key set", internalExpiry,
 		keys.PublishableClient, keys.SecretServer, keys.SuperSecretAdmin)
 	if err != nil {

@@ -37,12 +37,16 @@ type Config struct {
 	User   string // the system user of the servers; "" is the caller's
 	Log    io.Writer
 	NoBlob bool // start Node without a start-up snapshot
+
+	MockOAuth, MockOAuthHost string // the address to forward from, and to
 }
 
 // Default is the container of the reference image.
-var Default = Config{App: "/app", RunDir: "/run/stack-auth", Node: "/usr/bin/node", User: "www-data", Log: os.Stderr}
+var Default = Config{App: "/app", RunDir: "/run/stack-auth", Node: "/usr/bin/node", User: "www-data", Log: os.Stderr,
+	MockOAuth: mockOAuth, MockOAuthHost: mockOAuthHost}
 
-// defaultWorkDir holds the dashboard's built files with their sentinels filled.
+// defaultWorkDir is where the servers run: a copy of the application with its sentinels filled. Node's start-up snapshot lies
+// there, too.
 const defaultWorkDir = "/var/tmp/stack-runtime"
 
 // databaseTimeout bounds the wait for PostgreSQL and the migrations. The first start makes a database under a slow
@@ -65,34 +69,34 @@ func Run(ctx context.Context, c Config, environ []string, signals <-chan os.Sign
 	if err != nil {
 		return 1, err
 	}
-	mint(env)
-	work := env["STACK_RUNTIME_WORK_DIR"]
-	if work == "" {
-		work = defaultWorkDir
-	}
-	if err := os.MkdirAll(work, 0o755); err != nil {
-		return 1, fmt.Errorf("entrypoint: %w", err)
-	}
-	group := procgroup.New()
-	defer group.Stop(syscall.SIGTERM, stopGrace)
-	gate, err := c.startServers(group, env, work, c.node(ctx, work))
+	keys, err := internalKeys(env) // before anything is touched
 	if err != nil {
 		return 1, err
 	}
-	defer gate.Close()
+	work, err := c.fillApp(env)
+	if err != nil {
+		return 1, err
+	}
+	group := procgroup.New()
+	defer group.Stop(syscall.SIGTERM, stopGrace)
 	ctx, cancel := context.WithCancel(ctx)
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	defer cancel()
 	if env["STACK_FORWARD_MOCK_OAUTH_SERVER"] == "true" {
-		listener, err := net.Listen("tcp", mockOAuthPort)
+		listener, err := net.Listen("tcp", c.MockOAuth)
 		if err != nil {
 			return 1, fmt.Errorf("entrypoint: forward: %w", err)
 		}
-		wait.Go(func() { forward(ctx, listener, mockOAuthHost, c.Log) })
+		wait.Go(func() { forward(ctx, listener, c.MockOAuthHost, c.Log) })
 	}
+	gate, err := c.startServers(group, env, work, c.node(ctx, work))
+	if err != nil {
+		return 1, err
+	}
+	defer gate.Close()
 	prepared := make(chan error, 1)
-	wait.Go(func() { prepared <- c.prepareDatabase(ctx, env) })
+	wait.Go(func() { prepared <- c.prepareDatabase(ctx, env, keys) })
 	open := func() error {
 		if _, err := gate.Write([]byte{1}); err != nil {
 			return fmt.Errorf("entrypoint: open the gate: %w", err)
@@ -105,6 +109,22 @@ func Run(ctx context.Context, c Config, environ []string, signals <-chan os.Sign
 		err = errors.Join(err, nodeblob.Remove(work)) // the next start makes another
 	}
 	return code, err
+}
+
+// fillApp makes the servers' working directory of the application, or brings it up to date, and returns it.
+func (c Config) fillApp(env envfile.Vars) (string, error) {
+	work := env["STACK_RUNTIME_WORK_DIR"]
+	if work == "" {
+		work = defaultWorkDir
+	}
+	work, err := filepath.Abs(work)
+	if err == nil {
+		_, err = sentinel.Render(c.App, work, env)
+	}
+	if err != nil {
+		return "", fmt.Errorf("entrypoint: %w", err)
+	}
+	return work, nil
 }
 
 // node returns the command that runs a script: Node, from its start-up snapshot if it can be had.
@@ -147,10 +167,6 @@ func supervise(group *procgroup.Group, prepared <-chan error, open func() error,
 // startServers starts dashboard and backend. A byte written to the gate that it returns lets the backend listen; a gate
 // that closes without one makes it end.
 func (c Config) startServers(group *procgroup.Group, env envfile.Vars, work string, node []string) (gate *os.File, err error) {
-	built := filepath.Join(work, "dashboard")
-	if _, err := sentinel.Render(filepath.Join(c.App, "dashboard/built"), built, env); err != nil {
-		return nil, fmt.Errorf("entrypoint: %w", err)
-	}
 	credential, err := lookUp(c.User)
 	if err != nil {
 		return nil, fmt.Errorf("entrypoint: %w", err)
@@ -161,24 +177,23 @@ func (c Config) startServers(group *procgroup.Group, env envfile.Vars, work stri
 	}
 	defer waiting.Close()
 
-	script := func(path string) []string { return append(slices.Clone(node), filepath.Join(c.App, path)) }
+	script := func(path string) []string { return append(slices.Clone(node), filepath.Join(work, path)) }
 	backend := envfile.Vars{"STACK_START_GATE_FD": "3"}
 	backend.Merge(env)
-	dashboard := publicEnv(env)
-	dashboard["STACK_DASHBOARD_BUILT_DIR"] = built
 	err = errors.Join(
 		group.Start(procgroup.Program{Name: "backend", Args: script("backend/server.js"),
-			Env: backend.Environ(), Dir: c.App, Credential: credential, Gate: waiting}),
+			Env: backend.Environ(), Dir: work, Credential: credential, Gate: waiting}),
 		group.Start(procgroup.Program{Name: "dashboard", Args: script("dashboard/server.js"),
-			Env: dashboard.Environ(), Dir: c.App, Credential: credential}))
+			Env: publicEnv(env).Environ(), Dir: work, Credential: credential}))
 	if err != nil {
 		return nil, errors.Join(err, gate.Close())
 	}
 	return gate, nil
 }
 
-// prepareDatabase migrates and seeds the database and puts the internal keys in force.
-func (c Config) prepareDatabase(ctx context.Context, env envfile.Vars) error {
+// prepareDatabase migrates and seeds the database and puts the internal keys, if there are any, in force. The files are the
+// application's own: one that has been applied must not change, as a copy would with the values in it.
+func (c Config) prepareDatabase(ctx context.Context, env envfile.Vars, keys *database.KeySet) error {
 	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
 	defer cancel()
 	url := env["STACK_DATABASE_CONNECTION_STRING"]
@@ -202,14 +217,10 @@ func (c Config) prepareDatabase(ctx context.Context, env envfile.Vars) error {
 			fmt.Fprintln(c.Log, "entrypoint: applied", name)
 		}
 	}
-	if !isEmulator(env) {
+	if keys == nil {
 		return nil
 	}
-	keys, err := database.KeySetFrom(env)
-	if err != nil {
-		return err
-	}
-	return database.SetInternalKeys(ctx, conn, keys)
+	return database.SetInternalKeys(ctx, conn, *keys)
 }
 
 // lookUp returns the credential of a system user.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/stackemu/stackemu/guest/tools/database"
 	"github.com/stackemu/stackemu/guest/tools/envfile"
 	"github.com/stackemu/stackemu/guest/tools/secret"
 	"github.com/stackemu/stackemu/guest/tools/stackenv"
@@ -60,11 +61,21 @@ func derive(env envfile.Vars) {
 	fill("NEXT_PUBLIC_STACK_INBUCKET_WEB_URL", "http://localhost:9001")
 }
 
-// mint gives a stack that is no emulator, and so has no keys that others know, those that it lacks. They are random.
-func mint(env envfile.Vars) {
-	if isEmulator(env) {
-		return // its keys are the host's to give: a missing one is an error
+// internalKeys returns the keys of the internal project that an emulator's host has given, which must be all of them and in
+// order. Any other stack has none that others know: it gets random ones for those that it lacks.
+func internalKeys(env envfile.Vars) (*database.KeySet, error) {
+	if !isEmulator(env) {
+		mint(env)
+		return nil, nil
 	}
+	keys, err := database.KeySetFrom(env)
+	if err != nil {
+		return nil, fmt.Errorf("entrypoint: %w", err)
+	}
+	return &keys, nil
+}
+
+func mint(env envfile.Vars) {
 	for _, name := range []string{secret.PublishableClientKey, secret.SecretServerKey, secret.SuperSecretAdminKey} {
 		if env[name] == "" {
 			env[name] = secret.Mint()

@@ -12,7 +12,7 @@ import (
 
 // The product's developers run the mock OAuth server on their own machine, and the backend looks for it on this one.
 const (
-	mockOAuthPort = "127.0.0.1:32202"
+	mockOAuth     = "127.0.0.1:32202"
 	mockOAuthHost = "host.docker.internal:32202"
 )
 

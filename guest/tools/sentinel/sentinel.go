@@ -1,8 +1,8 @@
 // Package sentinel fills the placeholders in a built web application.
 //
 // A build does not know the keys and addresses of the machine that will run it, so it leaves STACK_ENV_VAR_SENTINEL_<NAME>
-// where the value of the variable <NAME> belongs. [Render] copies the built tree and fills them in the copy; the build
-// itself is never touched, so that it can be filled again with other values after keys or ports have changed.
+// where the value of the variable <NAME> belongs. [Render] fills them in a copy of the build, or in the build itself, of which
+// it then keeps the originals: either can be filled again with other values after keys or ports have changed.
 package sentinel
 
 import (
@@ -12,20 +12,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
-	"slices"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 )
 
-// Marker is the file in a filled tree that says what it was filled with.
+// Marker is the file in a filled tree that says what it was filled with. A tree without it counts as one that never was.
 const Marker = ".stack-sentinels-replaced"
+
+// Originals is the directory, in a tree that is filled in place, of its files with sentinels as the build left them.
+const Originals = ".stack-sentinels"
 
 var prefix = []byte("STACK_ENV_VAR_SENTINEL_")
 
@@ -67,41 +63,97 @@ func inName(c byte, first bool) bool {
 	return 'A' <= c && c <= 'Z' || !first && ('0' <= c && c <= '9' || c == '_')
 }
 
-// state is what the marker says: which build was filled, and with what.
+// state is what the marker says: which build was filled, and with what. While a tree is being filled it says nothing.
 type state struct {
 	Build  string   `json:"build"`  // digest of the names, sizes and times of its files
+	Files  []string `json:"files"`  // those with sentinels, sorted
 	Names  []string `json:"names"`  // of all sentinels in it, sorted
 	Values string   `json:"values"` // digest of what they stood for
 }
 
-// Render makes target a filled copy of source and reports whether it had to: a target whose marker shows the same build
-// and values is left alone, and for that no file of the build is read. The copy is made beside target, with all processors,
-// and renamed.
+// Render makes target a filled copy of source and reports whether it had to: a target whose marker shows the same build and
+// values is left alone, and for that no file of the build is read. When only the values are others, only the files with
+// sentinels are written. All processors take part. What else is in target stays. A directory called node_modules is not
+// copied but linked: it is most of a tree, and other people's.
+//
+// When target is source itself, its files are filled where they are. They are looked through once; remove the marker to have
+// that done again.
 func Render(source, target string, vars map[string]string) (bool, error) {
-	build, err := list(source)
+	changed := false
+	build, err := buildOf(source, target)
+	if err == nil {
+		changed, err = render(build, target, vars)
+	}
 	if err != nil {
 		return false, fmt.Errorf("sentinel: %w", err)
+	}
+	return changed, nil
+}
+
+// buildOf returns the directory that target is filled from.
+func buildOf(source, target string) (string, error) {
+	from, err := os.Stat(source)
+	if err != nil {
+		return "", err
+	}
+	if to, err := os.Stat(target); err != nil || !os.SameFile(from, to) {
+		return source, nil
+	}
+	originals := filepath.Join(source, Originals)
+	_, err = os.Lstat(filepath.Join(source, Marker))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = setAside(source, originals)
+	}
+	return originals, errors.Join(err, os.MkdirAll(originals, 0o755))
+}
+
+// setAside links the files of root that have sentinels into originals. They outlive there what is put in their place, and
+// need no more room. Nothing is in their place yet, so what an interrupted run has left in originals is not missed.
+func setAside(root, originals string) error {
+	if err := os.RemoveAll(originals); err != nil {
+		return err
+	}
+	build, err := list(root, originals)
+	if err != nil {
+		return err
+	}
+	return build.each(func(e entry, from string) error {
+		if !e.info.Mode().IsRegular() {
+			return nil
+		}
+		return withText(from, e.info.Size(), func(text []byte) error {
+			if !bytes.Contains(text, prefix) {
+				return nil
+			}
+			to := filepath.Join(originals, e.path)
+			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+				return err
+			}
+			return os.Link(from, to)
+		})
+	})
+}
+
+func render(source, target string, vars map[string]string) (bool, error) {
+	build, err := list(source, target)
+	if err != nil {
+		return false, err
 	}
 	now := state{Build: build.digest()}
-	if have, err := readMarker(target); err == nil && have.Build == now.Build && have.Values == digest(have.Names, vars) {
-		return false, nil
+	if have, err := readMarker(target); err == nil && have.Build == now.Build {
+		if have.Values == digest(have.Names, vars) {
+			return false, nil
+		}
+		build = build.only(have.Files)
 	}
-	fresh := target + ".new"
-	err = os.RemoveAll(fresh)
-	if err == nil {
-		now.Names, err = build.fill(fresh, vars)
+	if err := errors.Join(os.MkdirAll(target, 0o755), state{}.write(target)); err != nil {
+		return false, err
 	}
-	if err == nil {
-		now.Values = digest(now.Names, vars)
-		err = now.write(fresh)
+	if now.Files, now.Names, err = build.fill(target, vars); err != nil {
+		return false, err
 	}
-	if err = errors.Join(err, os.RemoveAll(target)); err == nil {
-		err = os.Rename(fresh, target)
-	}
-	if err != nil {
-		return false, fmt.Errorf("sentinel: %w", err)
-	}
-	return true, nil
+	now.Values = digest(now.Names, vars)
+	return true, now.write(target)
 }
 
 func readMarker(target string) (s state, err error) {
@@ -128,105 +180,4 @@ func digest(names []string, vars map[string]string) string {
 		fmt.Fprintf(sum, "%s %v %q\n", name, set, value)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
-}
-
-// tree is a built application: its entries, directories before what is in them.
-type tree struct {
-	root    string
-	entries []entry
-}
-
-type entry struct {
-	path string // below the root
-	info fs.FileInfo
-}
-
-func list(root string) (tree, error) {
-	t := tree{root: root}
-	err := filepath.WalkDir(root, func(path string, found fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := found.Info()
-		if err != nil {
-			return err
-		}
-		relative, err := filepath.Rel(root, path)
-		t.entries = append(t.entries, entry{relative, info})
-		return err
-	})
-	return t, err
-}
-
-func (t tree) digest() string {
-	sum := sha256.New()
-	for _, e := range t.entries {
-		if e.info.IsDir() {
-			fmt.Fprintf(sum, "%q %v\n", e.path, e.info.Mode())
-		} else {
-			fmt.Fprintf(sum, "%q %v %d %d\n", e.path, e.info.Mode(), e.info.Size(), e.info.ModTime().UnixNano())
-		}
-	}
-	return hex.EncodeToString(sum.Sum(nil))
-}
-
-// fill copies the tree to target, with the sentinels of its files filled, and returns the names of all of them.
-func (t tree) fill(target string, vars map[string]string) ([]string, error) {
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	var lock sync.Mutex
-	names := map[string]bool{}
-	found := func(name string) {
-		lock.Lock()
-		defer lock.Unlock()
-		names[name] = true
-	}
-	for _, e := range t.entries {
-		from, to := filepath.Join(t.root, e.path), filepath.Join(target, e.path)
-		switch mode := e.info.Mode(); {
-		case mode.IsDir():
-			if err := os.MkdirAll(to, mode.Perm()|0o700); err != nil {
-				return nil, errors.Join(err, group.Wait())
-			}
-		case mode&fs.ModeSymlink != 0:
-			group.Go(func() error { return copyLink(from, to) })
-		case mode.IsRegular():
-			group.Go(func() error { return fillFile(from, to, e.info, vars, found) })
-		}
-	}
-	err := group.Wait()
-	return slices.Sorted(maps.Keys(names)), err
-}
-
-func copyLink(from, to string) error {
-	link, err := os.Readlink(from)
-	if err != nil {
-		return err
-	}
-	return os.Symlink(link, to)
-}
-
-// buffers are for what is read of files: most have the same few sizes, and a build has thousands.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-func fillFile(from, to string, info fs.FileInfo, vars map[string]string, found func(string)) (err error) {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	text := buffers.Get().(*bytes.Buffer)
-	defer buffers.Put(text)
-	text.Reset()
-	text.Grow(int(info.Size()) + bytes.MinRead)
-	if _, err := text.ReadFrom(in); err != nil {
-		return err
-	}
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	_, err = io.Copy(out, bytes.NewReader(Replace(text.Bytes(), vars, found)))
-	return err
 }

@@ -8,7 +8,7 @@ const path = require('node:path');
 const { onlyOwnNames } = require('../names.js');
 
 const LISTEN_PORT = Number(process.env.DASHBOARD_PORT || 8101);
-const BUILT = process.env.STACK_DASHBOARD_BUILT_DIR || path.join(__dirname, 'built');
+const BUILT = path.join(__dirname, 'built');
 
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
