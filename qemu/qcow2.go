@@ -31,7 +31,7 @@ const (
 	minClusterBits  = 9
 	maxClusterBits  = 21
 	maxBackingName  = 1023
-	maxVirtualSize  = 1 << 60
+	maxVirtualSize  = 64 << 40 // beyond any real image; what walks through a whole disk (map, convert) still comes to an end
 	bitDirty        = 1 << 0
 	bitCorrupt      = 1 << 1
 	bitDataFile     = 1 << 2

@@ -45,7 +45,8 @@ func TestCheckImage(t *testing.T) {
 		"cut":                {image: plain[:90], want: "unexpected EOF"},
 		"cut name":           {image: qemutest.Qcow2("base.qcow2")[:108], want: "backing file name: "},
 		"name out of bounds": {image: patch(qemutest.Qcow2("x"), 8, 1<<40), want: "backing file name of 1 bytes"},
-		"huge":               {image: patch(plain, 24, 1<<62), want: "bytes"},
+		"huge":               {image: patch(plain, 24, 64<<40+1), want: "qcow2 of 70368744177665 bytes"},
+		"of negative size":   {image: patch(plain, 24, 1<<63), want: "qcow2 of 9223372036854775808 bytes"},
 		"clusters":           {image: patch(plain, 20, 60<<32), want: "clusters of 2^60"},
 	} {
 		path := filepath.Join(t.TempDir(), "image.qcow2")
@@ -60,6 +61,9 @@ func TestCheckImage(t *testing.T) {
 		} else if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: want %q, got %v", name, c.want, err)
 		}
+	}
+	if h, err := qemu.ReadHeader(bytes.NewReader(patch(plain, 24, 64<<40))); err != nil || h.VirtualSize != 64<<40 {
+		t.Errorf("the largest: got %+v, %v", h, err)
 	}
 	if _, err := qemu.CheckImage(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
@@ -80,7 +84,7 @@ func FuzzReadHeader(f *testing.F) {
 			}
 			return
 		}
-		if h.VirtualSize < 0 || h.ClusterSize < 512 || len(h.BackingFile) > 1023 || h.Snapshots < 0 {
+		if h.VirtualSize < 0 || h.VirtualSize > 64<<40 || h.ClusterSize < 512 || len(h.BackingFile) > 1023 || h.Snapshots < 0 {
 			t.Errorf("got %+v", h)
 		}
 		if h.BackingFile != "" && !bytes.Contains(image, []byte(h.BackingFile)) {

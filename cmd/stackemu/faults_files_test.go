@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,19 +21,27 @@ import (
 const linesMode = "lines"
 
 func runLines(lines []string) {
+	_ = os.Setenv("STACKEMU_TEST_RUN", "1") // for the supervisors that they start
 	for _, line := range lines {
 		fmt.Printf("$ %s\n", line)
 		fmt.Fprintf(os.Stderr, "$ %s\n", line)
-		fmt.Fprintf(os.Stderr, "= %d\n", run(append([]string{"stackemu"}, strings.Fields(line)...)))
+		os.Args = append([]string{"stackemu"}, strings.Fields(line)...)
+		fmt.Fprintf(os.Stderr, "= %d\n", run(os.Args))
 	}
 }
 
 // harmless are the commands that change nothing, or only what no start needs.
 var harmless = []string{"status", "status --json", "ls", "ls --json", "env", "open --url", "exec -n -- nothing", "snapshot ls", "snapshot check",
-	"doctor", "trace", "trace --explain", "trace --json",
+	"doctor", "trace", "trace --explain", "trace --json", "config show", "config show --json", "prune --dry-run", "snapshot prune --dry-run",
 	"logs -n 3", "logs -n 3 --source serial", "logs -n 3 --source qemu", "logs -n 3 --source messages"}
 
-// look runs all of them. Each has to end, without a panic, and to say why if it fails.
+// others are for a stopped instance, and joining for one that runs. Each of them in turn will do.
+var (
+	others  = []string{"attach", "restart --offline", "run --offline -- true"}
+	joining = []string{"capture", "run -- true", "snapshot pack", "snapshot prune", "prune"}
+)
+
+// look runs all of the harmless ones. Each has to end, without a panic, and to say why if it fails.
 func (e *emulator) look(more ...string) {
 	e.Helper()
 	self, err := os.Executable()
@@ -49,10 +58,14 @@ func (e *emulator) look(more ...string) {
 	if n := strings.Count(text, "\n= "); n != len(lines) {
 		e.Errorf("%d of %d commands came to an end: %s", n, len(lines), text)
 	}
-	for part := range strings.SplitSeq(text, "$ ") {
+	said := map[string]string{} // by command; errors in JSON are on standard output
+	for part := range strings.SplitSeq(c.Stdout()+"\n"+text, "$ ") {
 		command, rest, _ := strings.Cut(part, "\n")
+		said[command] += rest + "\n"
+	}
+	for command, rest := range said {
 		failed := regexp.MustCompile(`(?m)^= [12]$`).MatchString(rest)
-		if failed && !regexp.MustCompile(`(?m)^stackemu: \S`).MatchString(rest) && !strings.HasPrefix(command, "doctor") && !strings.HasPrefix(command, "snapshot check") {
+		if failed && !regexp.MustCompile(`(?m)^stackemu: \S|"error":`).MatchString(rest) && !strings.HasPrefix(command, "doctor") && !strings.HasPrefix(command, "snapshot check") {
 			e.Errorf("%s fails without a word: %s", command, rest)
 		}
 	}
@@ -155,13 +168,14 @@ func TestDamagedFiles(t *testing.T) {
 		t.Run(fmt.Sprint(shard), func(t *testing.T) {
 			t.Parallel()
 			e := newBackground(t, healthy)
+			e.allPorts()
 			e.run(0, "start")
 			key := e.rotated()
 			e.run(0, "stop")
 			for n, name := range e.files() {
 				if n%shards == shard {
-					for _, d := range slices.Delete(slices.Clone(damages), n/shards%2, n/shards%2+1) { // halved or emptied: half of each will do
-						key = e.damaged(key, name, d.name, d.do)
+					for m, d := range slices.Delete(slices.Clone(damages), n/shards%2, n/shards%2+1) { // halved or emptied: half of each will do
+						key = e.damaged(key, name, d.name, d.do, others[(n/shards+m)%len(others)])
 					}
 				}
 			}
@@ -172,8 +186,8 @@ func TestDamagedFiles(t *testing.T) {
 // fresh are the files without which an instance has another key.
 var fresh = []string{"run/vm/disk.qcow2", "run/vm/internal-pck"}
 
-// damaged has one thing happen to a file, and gives the key that the instance has afterwards.
-func (e *emulator) damaged(key, name, how string, do func(string) error) string {
+// damaged has one thing happen to a file, and one command meet it, and gives the key that the instance has afterwards.
+func (e *emulator) damaged(key, name, how string, do func(string) error, command string) string {
 	e.Helper()
 	path := e.file(name)
 	if _, err := os.Lstat(path); err != nil {
@@ -183,9 +197,7 @@ func (e *emulator) damaged(key, name, how string, do func(string) error) string 
 	if err := do(path); err != nil {
 		e.Fatal(err)
 	}
-	if how == "flipped" || how == "removed" {
-		e.look("stop")
-	}
+	e.look(command, "stop")
 	c := e.start("start", "--offline")
 	code := c.End()
 	if code != 0 || strings.HasPrefix(name, "images/") { // which an instance with a disk of its own does without
@@ -218,9 +230,11 @@ func (e *emulator) damaged(key, name, how string, do func(string) error) string 
 func TestDamagedFilesOfARunningInstance(t *testing.T) {
 	t.Parallel()
 	e := newBackground(t, healthy)
+	e.allPorts()
 	e.run(0, "start")
 	key := e.rotated()
 	published := e.save(e.file("run/vm/internal-pck"))
+	turn := 0
 	for _, name := range []string{"run/ports.json", "run/vm/vm.json", "run/vm/status.json", "run/vm/internal-pck", "run/vm/messages.jsonl", "run/vm/serial.log", "run/vm/qemu.log",
 		"run/vm/supervisor.log", "run/vm/lock", "run/vm/runtime-config.iso", "images/stack-emulator-amd64.qcow2.json", "images/placeholder.img"} {
 		for _, d := range []int{1, 3} { // emptied, removed
@@ -231,7 +245,8 @@ func TestDamagedFilesOfARunningInstance(t *testing.T) {
 			if err := damages[d].do(path); err != nil {
 				t.Fatal(err)
 			}
-			e.look("start")
+			e.look("start", joining[turn%len(joining)])
+			turn++
 		}
 	}
 	if err := published.restore(); err != nil { // without it the next start makes another one
@@ -242,6 +257,35 @@ func TestDamagedFilesOfARunningInstance(t *testing.T) {
 	if !e.accepts(key) {
 		t.Error("the key is another one")
 	}
+	e.stopped("default")
+}
+
+// RAM that is cut off below a VM is a SIGBUS for its QEMU: a death like others. Nobody goes on from what is left of the file.
+func TestRAMIsCutOffBelowAVM(t *testing.T) {
+	t.Parallel()
+	e := newBackground(t, healthy)
+	e.run(0, "start")
+	key, before := e.rotated(), e.status(0, "default")
+	follower := e.start("attach", "--json")
+	follower.Until(`"state":"ready"`)
+	if err := truncate(e.file("snapshots", e.snapshots()[0], "ram.img")); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(before.VM.PID, syscall.SIGBUS); err != nil { // which the fake one, that has no such RAM, does not get by itself
+		t.Fatal(err)
+	}
+	follower.Until(`"state":"backoff"`)
+	follower.Until(`"state":"ready"`)
+	if now := e.status(0, "default"); now.VM.PID == before.VM.PID || now.How != "cold" {
+		t.Errorf("got %+v", now)
+	}
+	if now := e.rotated(); now != key {
+		t.Errorf("the key was %s and is %s", key, now)
+	}
+	e.stopped("default")
+	e.run(0, "reset", "--yes")
+	e.complains(e.run(0, "start"), "set aside a damaged snapshot: .*ram.img")
+	e.rotated()
 	e.stopped("default")
 }
 
@@ -263,7 +307,7 @@ func TestDamagedOrphan(t *testing.T) {
 					if err := d.do(e.file("run/vm", name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 						t.Fatal(err)
 					}
-					e.look()
+					e.look("attach")
 					c := e.run(0, "start")
 					if now := e.rotated(); now != key {
 						t.Errorf("%s %s: the key was %s and is %s\n%s", name, d.name, key, now, c.Stderr())

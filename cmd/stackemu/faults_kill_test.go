@@ -115,12 +115,14 @@ func TestKilledInEveryState(t *testing.T) {
 	cold := []string{"EMULATOR_NO_SNAPSHOT=1"}
 	ready := []string{"ready." + nobody} // of the first of two starts
 	for _, c := range []struct {
-		state string // where it happens
-		env   []string
-		first []string // what happens before
-		who   []string
+		state    string // where it happens
+		unpulled bool   // there is no image yet
+		env      []string
+		first    []string // what happens before
+		who      []string
 	}{
 		{state: "preparing", who: []string{supervisor}},
+		{state: "pulling", unpulled: true, who: []string{supervisor}},
 		{state: "capturing", who: []string{supervisor, orphaner, vm}},
 		{state: "saving", who: []string{supervisor, vm}}, // the capture
 		{state: "resuming", who: []string{supervisor, orphaner, vm}},
@@ -144,7 +146,12 @@ func TestKilledInEveryState(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				e := newBackground(t, healthy)
+				var e *emulator
+				if c.unpulled {
+					e = newUnpulled(t).emulator
+				} else {
+					e = newBackground(t, healthy)
+				}
 				e.env = append(e.env, c.env...)
 				e.plan(append(slices.Clone(c.first), c.state+"."+who)...)
 				e.survives()

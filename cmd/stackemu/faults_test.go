@@ -102,7 +102,7 @@ func (e *emulator) shiftTimes(by time.Duration) {
 func TestTwoCommandsAtOnce(t *testing.T) {
 	t.Parallel()
 	changing := []string{"start", "stop", "restart", "stop --kill", "capture --force", "snapshot prune", "reset --yes", "bug-report --output "}
-	const shards = 3
+	const few, shards = 2, 3
 	for shard := range shards {
 		t.Run(fmt.Sprint(shard), func(t *testing.T) {
 			t.Parallel()
@@ -114,6 +114,19 @@ func TestTwoCommandsAtOnce(t *testing.T) {
 					if n++; n%shards == shard {
 						e.both(one, other)
 					}
+				}
+			}
+			key, _, _ := strings.Cut(e.snapshots()[0], ".")
+			for _, one := range []string{"prune", "snapshot pack", "snapshot rm --yes " + key, "run -- true"} { // beside a few, and itself
+				for _, other := range append(slices.Clone(changing[:few]), one) {
+					if n++; n%shards != shard {
+						continue
+					}
+					if other != "stop" {
+						e.run(0, "stop")
+						e.run(0, "reset", "--yes") // the next start wants the snapshot
+					}
+					e.both(one, other)
 				}
 			}
 			e.stopped("default")

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,7 +24,13 @@ import (
 	"github.com/stackemu/stackemu/qemu"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(strangerEnv); path != "" {
+		strange(path)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // fake is a supervisor that notes what it was asked for.
 type fake struct {
@@ -344,6 +354,59 @@ func TestStrangersAreNotAnswered(t *testing.T) {
 	}
 	if _, err := c.Status(t.Context()); err != nil {
 		t.Errorf("the next one: %v", err)
+	}
+}
+
+// strangerEnv makes the test binary connect to a socket, ask, print what it hears, and try it as a command would.
+const strangerEnv = "STACKEMU_TEST_STRANGER"
+
+func strange(path string) {
+	c, err := qemu.DialUnix(context.Background(), path)
+	if err != nil {
+		fmt.Println("dial:", err)
+		return
+	}
+	fmt.Fprint(c, "GET /v1/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") // that may fail: it is the answer that counts
+	text, _ := io.ReadAll(c)
+	_ = c.Close()
+	_, err = NewClient(path).Status(context.Background())
+	fmt.Printf("heard %q, client: %v\n", text, err)
+}
+
+// A process of another user is refused by the socket's mode, and where it can connect all the same, by the kernel's word about it.
+func TestAnotherUser(t *testing.T) {
+	if os.Getuid() != 0 || runtime.GOOS != "linux" {
+		t.Skip("only root can be somebody else")
+	}
+	path := socketIn(t)
+	served(t, path, newFake())
+	as := func(uid uint32) string {
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe") // the way to the binary by its name is not for everybody
+		cmd.Env = []string{strangerEnv + "=" + path, "GORACE=atexit_sleep_ms=0"}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	const other = 65534
+	dir := filepath.Dir(path)
+	open := func() error { return errors.Join(os.Chmod(dir, 0o755), os.Chmod(filepath.Dir(dir), 0o755)) }
+	if err := open(); err != nil {
+		t.Fatal(err)
+	}
+	if got := as(other); !strings.Contains(got, "dial: ") || !strings.Contains(got, "permission denied") {
+		t.Errorf("of another user: %s", got)
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if got := as(other); got != `heard "", client: `+ErrStranger.Error()+"\n" {
+		t.Errorf("of another user who can connect: %s", got)
+	}
+	if got := as(0); !strings.Contains(got, `heard "HTTP/1.1 `) || !strings.Contains(got, "client: <nil>") {
+		t.Errorf("of this one: %s", got)
 	}
 }
 

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -23,11 +25,9 @@ const appFile = "/home/me/app/stack.config.ts"
 // there the next time.
 func TestUp(t *testing.T) {
 	e := newEmulatorWithout(t)
-	first := e.firstAnswer(placeholderKey)
+	first := e.firstAnswers()
 	c := e.up()
-	if code := <-first; code != 401 {
-		t.Errorf("the first request that was answered, with the placeholder key: %d, want 401", code)
-	}
+	first()
 	for service, path := range map[string]string{"BACKEND": "/health?db=1", "DASHBOARD": "/handler/sign-in", "MINIO": "/minio/health/live", "INBUCKET": "/"} {
 		if code := e.call("GET", e.url(service, path), nil, nil, nil); code != 200 {
 			t.Errorf("%s%s: %d", service, path, code)
@@ -52,11 +52,9 @@ func TestUp(t *testing.T) {
 func TestUpColdBoot(t *testing.T) {
 	e := newEmulatorWithout(t)
 	cold := "EMULATOR_NO_SNAPSHOT=1"
-	first := e.firstAnswer(placeholderKey)
+	first := e.firstAnswers()
 	c := e.up(cold)
-	if code := <-first; code != 401 {
-		t.Errorf("the first request that was answered, with the placeholder key: %d, want 401", code)
-	}
+	first()
 	mine := e.worksWith(e.key())
 	e.compareTrace("cold-start.golden", "ready")
 	e.stop(c)
@@ -72,11 +70,9 @@ func TestUpColdBoot(t *testing.T) {
 func TestUpMappedRAM(t *testing.T) {
 	e := newEmulatorWithout(t)
 	e.env = append(e.env, "EMULATOR_SNAPSHOT_FORMAT=mapped-ram")
-	first := e.firstAnswer(placeholderKey)
+	first := e.firstAnswers()
 	c := e.up()
-	if code := <-first; code != 401 {
-		t.Errorf("the first request that was answered, with the placeholder key: %d, want 401", code)
-	}
+	first()
 	mine := e.worksWith(e.key())
 	e.stop(c)
 
@@ -132,9 +128,30 @@ func (e *emulator) worksWith(key string) credentials {
 	return mine
 }
 
-// firstAnswer asks the backend with a key, over and over, until it is answered, and gives the status of that answer.
-func (e *emulator) firstAnswer(key string) <-chan int {
-	code := make(chan int, 1)
+// firstAnswers begins to ask for what nobody may get: the backend with the placeholder key, and the dashboard for the key that it gives
+// to browsers. What it returns checks their first answers, once the instance is ready.
+func (e *emulator) firstAnswers() (check func()) {
+	backend := e.firstAnswer("BACKEND", "/api/v1/projects/current", client("internal", placeholderKey))
+	dashboard := e.firstAnswer("DASHBOARD", "/api.js", nil)
+	return func() {
+		e.Helper()
+		if a := <-backend; a.code != 401 {
+			e.Errorf("the first request that was answered, with the placeholder key: %d, want 401", a.code)
+		}
+		if a := <-dashboard; a.code != 200 || strings.Contains(a.body, placeholderKey) || !strings.Contains(a.body, e.key()) {
+			e.Errorf("the dashboard's first answer, %d, is not with the instance's own key:\n%s", a.code, a.body)
+		}
+	}
+}
+
+type answer struct {
+	code int
+	body string
+}
+
+// firstAnswer asks a service, over and over, until it is answered.
+func (e *emulator) firstAnswer(service, path string, headers map[string]string) <-chan answer {
+	first := make(chan answer, 1)
 	asking := time.NewTicker(5 * time.Millisecond)
 	e.Cleanup(asking.Stop)
 	ctx := e.Context()
@@ -142,25 +159,34 @@ func (e *emulator) firstAnswer(key string) <-chan int {
 		for {
 			select {
 			case <-ctx.Done():
-				code <- 0
+				first <- answer{}
 				return
 			case <-asking.C:
 			}
-			r, err := http.NewRequestWithContext(ctx, "GET", e.url("BACKEND", "/api/v1/projects/current"), nil)
-			if err != nil {
-				continue
-			}
-			for k, v := range client("internal", key) {
-				r.Header.Set(k, v)
-			}
-			if answer, err := http.DefaultClient.Do(r); err == nil {
-				answer.Body.Close()
-				code <- answer.StatusCode
+			if a, err := fetch(ctx, e.url(service, path), headers); err == nil {
+				first <- a
 				return
 			}
 		}
 	}()
-	return code
+	return first
+}
+
+func fetch(ctx context.Context, url string, headers map[string]string) (answer, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	for k, v := range headers {
+		r.Header.Set(k, v)
+	}
+	got, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer got.Body.Close()
+	body, err := io.ReadAll(got.Body)
+	return answer{got.StatusCode, string(body)}, err
 }
 
 // beyondTheFakes says whether a message is about a service that the fake world does not have.

@@ -40,6 +40,26 @@ func TestExec(t *testing.T) {
 	}
 }
 
+// What the agent says of output that it has cut off reaches the caller, whichever of the two it was.
+func TestExecTruncated(t *testing.T) {
+	for cut, want := range map[string]bool{
+		``: false,
+		`, "out-truncated": true, "err-truncated": false`: true,
+		`, "out-truncated": false, "err-truncated": true`: true,
+	} {
+		g, p := connect(t)
+		go func() {
+			p.sync()
+			p.answer("guest-exec", `{"return": {"pid": 7}}`)
+			p.answer("guest-exec-status", `{"return": {"exited": true, "exitcode": 0, "out-data": "b3V0", "err-data": "ZXJy"`+cut+`}}`)
+		}()
+		r, err := g.Exec(within(t, patience), "/bin/yes", nil, nil)
+		if err != nil || r.Truncated != want || string(r.Stdout) != "out" || string(r.Stderr) != "err" {
+			t.Errorf("%q: got %+v, %v", cut, r, err)
+		}
+	}
+}
+
 func TestExecLeftRunning(t *testing.T) {
 	g := serve(t, qemutest.Agent{Execs: map[string]qemutest.Exec{"/bin/slow": {Takes: time.Hour}}}, nil)
 	_, err := g.Exec(within(t, 50*time.Millisecond), "/bin/slow", nil, nil)
