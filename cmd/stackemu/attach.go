@@ -30,7 +30,7 @@ func attachCommand() *cli.Command {
 }
 
 func attach(c *cli.Context) error {
-	_, files, err := oneInstance(c)
+	_, files, err := knownInstance(c)
 	if err != nil {
 		return err
 	}
@@ -52,6 +52,8 @@ func attach(c *cli.Context) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("%s: attach: %w", files.Name, notRunningHint(err))
+	case last.Cause != "" && c.Bool("json"):
+		return exitStatus(exitFailed) // the last event has said why
 	case last.Cause != "":
 		return errors.New(last.Cause)
 	}

@@ -118,6 +118,7 @@ func TestBackground(t *testing.T) {
 	c = e.run(0, "start") // once more
 	e.says(c, "^default  is already running  resumed in", backend)
 	e.says(e.run(0, "up", "-d"), "^default  is already running")
+	e.says(e.run(0, "up", "-d", "--json"), `"command": "up"`, `"instance": "default"`)
 	if again := e.status(0, "default"); again.VM == nil || again.VM.PID != st.VM.PID {
 		t.Errorf("another VM: %+v", again.VM)
 	}
@@ -204,6 +205,8 @@ func testEnv(e *emulator, dashboard, backend string) {
 	e.says(e.run(0, "env", "default", "--format=json"), `^  "STACK_API_URL": "`+backend+`"`)
 	e.complains(e.run(exitUsage, "env", "--format", "xml"), `--format "xml": want dotenv, shell or json`)
 	e.complains(e.run(exitUsage, "env", "--prefix", "A-"), `--prefix "A-"`)
+	e.says(e.run(0, "env", "--json", "--prefix", "VITE_"), `"command": "env"`, `"data": \{$`, `"VITE_STACK_API_URL": "`+backend+`"`)
+	e.says(e.run(0, "open", "--url", "--json"), `"command": "open"`, `"opened": false`, `"service": "dashboard"`, `"url": "`+dashboard+`"`)
 	e.says(e.run(0, "open", "--url"), "^"+dashboard+"$")
 	e.says(e.run(0, "open", "backend", "--url"), "^"+backend+"$")
 	e.complains(e.run(exitFailed, "open", "weather"), `there is no service "weather" \(there are: dashboard, backend\)`)

@@ -44,7 +44,7 @@ func benchmark(c *cli.Context) error {
 	report, err := watchBench(ctx, options)
 	switch {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		err = errors.New("bench: interrupted; everything it has started is gone")
+		err = fmt.Errorf("bench: %w; everything it has started is gone", errInterrupted)
 	case err != nil:
 		err = fmt.Errorf("bench: %w", err)
 	case !report.Measured():

@@ -79,7 +79,7 @@ func TestBenchIsInterrupted(t *testing.T) {
 		t.Error("there is no VM to interrupt")
 	}
 	c.Interrupt()
-	if code := c.End(); code != exitFailed {
+	if code := c.End(); code != exitForced {
 		t.Errorf("exit code %d", code)
 	}
 	e.complains(c, "^stackemu: bench: interrupted; everything it has started is gone$")

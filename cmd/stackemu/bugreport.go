@@ -44,7 +44,7 @@ func bugReportCommand() *cli.Command {
 }
 
 func bugReport(c *cli.Context) error {
-	conf, files, err := oneInstance(c)
+	conf, files, err := knownInstance(c)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func bugReport(c *cli.Context) error {
 	if output == "" {
 		output = base + ".tar.gz"
 	}
-	explained, _ := config.Explain(sources(c)) // conf is of the same sources, and sound
+	explained, _ := config.Explain(sources(c)) // what is wrong is among the doctor's findings
 	r := &bugPack{Context: c.Context, conf: conf, explained: explained, findings: doctor.Examine(c.Context, sources(c)), files: files, now: now, base: base}
 	if err := r.write(output); err != nil {
 		return fmt.Errorf("%s: %w", files.Name, err)

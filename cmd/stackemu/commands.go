@@ -10,16 +10,12 @@ import (
 // commands are all commands, in the order of the help text.
 func commands() []*cli.Command {
 	all := []*cli.Command{
-		upCommand(), withConfigFile(startCommand()), stopCommand(), restartCommand(), statusCommand(), lsCommand(),
+		upCommand(), startCommand(), stopCommand(), restartCommand(), statusCommand(), lsCommand(),
 		attachCommand(), logsCommand(), execCommand(), shellCommand(), runCommand(), envCommand(), openCommand(), resetCommand(), serviceCommand(),
 		pullCommand(), listReleasesCommand(), captureCommand(), snapshotCommand(), imageCommand(), benchCommand(), doctorCommand(), configCommand(), pruneCommand(), traceCommand(), uiCommand(), bugReportCommand(),
 		versionCommand(), completionCommand(), manCommand(), superviseCommand(),
 	}
-	for _, c := range all {
-		if strings.HasPrefix(c.ArgsUsage, "[NAME") {
-			completeInstances(c)
-		}
-	}
+	complete(all)
 	failInJSON("", all)
 	return all
 }
@@ -30,25 +26,15 @@ const alias = "emulator"
 // arranged is a command line as the library reads it: without the alias, and with the flags of a command before its
 // arguments, wherever they were. After -- nothing is a flag, nor is it in what exec is to run.
 func arranged(app *cli.App, args []string) []string {
-	if len(args) == 0 || args[len(args)-1] == "--generate-bash-completion" {
-		return args
-	}
-	n := 1
-	for n < len(args) && strings.HasPrefix(args[n], "-") {
-		n += width(app.Flags, args[n])
-	}
+	n := firstWord(app, args)
 	if n < len(args) && args[n] == alias {
 		args = slices.Delete(slices.Clone(args), n, n+1)
 	}
-	args = helpAsFlag(app, args, n)
-	var command *cli.Command
-	for among := app.Commands; n < len(args); n++ {
-		next := commandNamed(among, args[n])
-		if next == nil {
-			break
-		}
-		command, among = next, next.Subcommands
+	if len(args) == 0 || args[len(args)-1] == completionFlag {
+		return args
 	}
+	args = helpAsFlag(app, args, n)
+	command, _, n := commandIn(app, args)
 	if command == nil || command.Name == "exec" || n > len(args) {
 		return args
 	}
@@ -65,6 +51,28 @@ func arranged(app *cli.App, args []string) []string {
 		}
 	}
 	return slices.Concat(args[:n], flags, others)
+}
+
+// firstWord is where the first word of a line is that is not one of the program's own flags.
+func firstWord(app *cli.App, args []string) int {
+	n := 1
+	for n < len(args) && strings.HasPrefix(args[n], "-") {
+		n += width(app.Flags, args[n])
+	}
+	return n
+}
+
+// commandIn is the command that a line names, nil for none, its path, and where the words behind it begin.
+func commandIn(app *cli.App, args []string) (command *cli.Command, path string, n int) {
+	among := app.Commands
+	for n = firstWord(app, args); n < len(args); n++ {
+		next := commandNamed(among, args[n])
+		if next == nil {
+			break
+		}
+		command, path, among = next, strings.TrimSpace(path+" "+next.Name), next.Subcommands
+	}
+	return command, path, n
 }
 
 // helpAsFlag turns `help COMMAND` into `COMMAND --help`, which says more of a command with others below it, and `help WORD` into WORD,

@@ -49,6 +49,24 @@ func TestConfigOfABackgroundInstance(t *testing.T) {
 	e.says(e.run(0, "env"), "STACK_EMULATOR_INSTANCE=.?pr-42")
 }
 
+// A setting that has become wrong meanwhile keeps nobody from looking at a running instance, or from stopping it.
+func TestWrongSettingsAndARunningInstance(t *testing.T) {
+	t.Parallel()
+	e := newBackground(t, healthy)
+	e.env = append(e.env, "EMULATOR_NO_SNAPSHOT=1")
+	e.run(0, "start")
+	e.inProject("name: pr-42: x\n")
+	e.env = append(e.env, "EMULATOR_CPUS=many")
+	e.complains(e.run(exitUsage, "start"), "is not YAML")
+	e.status(0, "default")
+	e.says(e.run(0, "ls"), "^default +ready")
+	c := e.run(0, "logs")
+	e.says(c, "default +ready")
+	e.complains(c, "^stackemu: warning: goes on without what is wrong: .*stackemu.yaml:1: is not YAML: .* \\(and 1 more: `stackemu config check`\\)$")
+	e.says(e.run(0, "stop"), "^default  stopped in")
+	e.nothingLeft()
+}
+
 const shop = `
 profile: shop
 profiles:

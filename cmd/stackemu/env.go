@@ -30,19 +30,23 @@ func envCommand() *cli.Command {
 			nameFlag(),
 			&cli.StringFlag{Name: "format", Value: "dotenv", Usage: "`FORMAT` is dotenv, shell (export lines) or json"},
 			&cli.StringFlag{Name: "prefix", Usage: "put `P` before every name, for instance VITE_"},
+			jsonFlag(),
 		},
 		Action: env,
 	}
 }
 
 func env(c *cli.Context) error {
-	_, files, err := oneInstance(c)
+	_, files, err := knownInstance(c)
 	if err != nil {
 		return err
 	}
 	write, ok := envtext.Formats[c.String("format")]
 	if !ok {
 		return &usage{fmt.Errorf("--format %q: want dotenv, shell or json", c.String("format"))}
+	}
+	if c.Bool("json") && c.IsSet("format") {
+		return &usage{errors.New("env: --json and --format contradict each other: --format json prints the variables alone")}
 	}
 	prefix := c.String("prefix")
 	if !envtext.Name(prefix + "X") {
@@ -59,7 +63,14 @@ func env(c *cli.Context) error {
 	for n := range vars {
 		vars[n].Name = prefix + vars[n].Name
 	}
-	return write(os.Stdout, vars)
+	if !c.Bool("json") {
+		return write(os.Stdout, vars)
+	}
+	data := map[string]string{}
+	for _, v := range vars {
+		data[v.Name] = v.Value
+	}
+	return printData("env", data)
 }
 
 var publishedForm = regexp.MustCompile(`^[0-9a-f]{64}\n?$`)

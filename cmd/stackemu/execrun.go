@@ -47,7 +47,7 @@ func (g guestProgram) run(c *cli.Context) error {
 	}
 	switch {
 	case err != nil:
-		return g.failure(ctx, conf, err)
+		return g.failure(ctx, c, conf, err)
 	case exit.Signal != 0:
 		return exitStatus(exitSignalled + exit.Signal)
 	case exit.Code != 0:
@@ -57,7 +57,7 @@ func (g guestProgram) run(c *cli.Context) error {
 }
 
 // failure is why a program has no exit code.
-func (g guestProgram) failure(ctx context.Context, conf config.Config, err error) error {
+func (g guestProgram) failure(ctx context.Context, c *cli.Context, conf config.Config, err error) error {
 	path := func(err error) error { return fmt.Errorf("%s: %s: %w", g.name, g.command, err) }
 	var refused *control.Error
 	switch {
@@ -69,6 +69,7 @@ func (g guestProgram) failure(ctx context.Context, conf config.Config, err error
 	case errors.As(err, &refused) && refused.Hint != "":
 		return path(fmt.Errorf("%w; %s", err, refused.Hint))
 	}
+	suggestInstances(c, conf, g.name)
 	return path(notRunningHint(err))
 }
 

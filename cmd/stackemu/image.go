@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -56,10 +58,38 @@ func imageBuild(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := checkBuild(c); err != nil {
+		return &usage{err}
+	}
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := buildImage(ctx, c, conf); err != nil {
+	if err = buildImage(ctx, c, conf); err != nil && ctx.Err() != nil {
+		err = errInterrupted
+	}
+	if err != nil {
 		return fmt.Errorf("image build: %w", err)
+	}
+	return nil
+}
+
+// engines are what can run a container in an image.
+var engines = []string{guest.DefaultEngine, "docker"}
+
+// checkBuild refuses at once what would be refused when a part of the work is done.
+func checkBuild(c *cli.Context) error {
+	engine, container := c.String("engine"), c.String("container")
+	switch {
+	case !slices.Contains(engines, engine):
+		return fmt.Errorf("--engine %q: want %s", engine, strings.Join(engines, " or "))
+	case engine != guest.DefaultEngine && container == "":
+		return fmt.Errorf("--engine %s is for a container of yours (--container): the reference stack has no use for it", engine)
+	case c.Int("size") < 3 || c.Int("size") > 1024:
+		return fmt.Errorf("--size %d: want 3 to 1024 GiB", c.Int("size"))
+	case !c.IsSet("container"):
+		return nil
+	}
+	if _, err := os.Stat(container); err != nil {
+		return fmt.Errorf("--container: %w", err)
 	}
 	return nil
 }

@@ -44,6 +44,9 @@ func listReleases(c *cli.Context) error {
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	list, err := puller(conf).Releases(ctx, conf.ImageRepo, c.Int("limit"))
+	if err != nil && ctx.Err() != nil {
+		err = errInterrupted
+	}
 	if err != nil {
 		return fmt.Errorf("list-releases: %w", err)
 	}

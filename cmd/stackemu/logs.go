@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"github.com/stackemu/stackemu/internal/control"
 	"github.com/stackemu/stackemu/internal/guestapi"
 	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/internal/session"
@@ -71,9 +71,12 @@ func sourceNames() (names []string) {
 }
 
 func logs(c *cli.Context) error {
-	_, files, err := oneInstance(c)
+	_, files, err := knownInstance(c)
 	if err != nil {
 		return err
+	}
+	if c.Int("lines") < -1 {
+		return &usage{fmt.Errorf("-n %d: want a number of lines, 0 for none, or -1 for all", c.Int("lines"))}
 	}
 	source := c.String("source")
 	if source == stackSource {
@@ -122,53 +125,13 @@ func stackLog(c *cli.Context, name string) error {
 // logOutput is where logs go. A guest writes most of them, and nothing of it is to move a terminal's cursor, or worse.
 func logOutput(c *cli.Context, source string) (out io.Writer, done func()) {
 	if c.Bool("json") && source != messagesSource { // those are JSON
-		w := &linesInJSON{source: source, to: json.NewEncoder(view.JSON(os.Stdout))}
-		return w, w.close
+		encoder := json.NewEncoder(view.JSON(os.Stdout))
+		w := &control.LogLines{Source: source, Tell: func(l control.LogLine) error { return encoder.Encode(l) }}
+		return w, func() { _ = w.Close() }
 	}
 	if !term.IsTerminal(int(os.Stdout.Fd())) {
 		return os.Stdout, func() {}
 	}
 	lines := view.New(os.Stdout, false, true)
 	return lines, lines.Close
-}
-
-// linesInJSON writes every line of a log as a JSON object.
-type linesInJSON struct {
-	source string
-	to     *json.Encoder
-	rest   []byte // what has come of a line that has not ended
-}
-
-// maxLogLine bounds what a guest that never ends a line makes us keep, in bytes.
-const maxLogLine = 64 << 10
-
-func (w *linesInJSON) Write(p []byte) (int, error) {
-	w.rest = append(w.rest, p...)
-	for {
-		line, after, ended := bytes.Cut(w.rest, []byte("\n"))
-		switch {
-		case !ended && len(line) < maxLogLine:
-			return len(p), nil
-		case !ended:
-			line, after = line[:maxLogLine], line[maxLogLine:]
-		}
-		if err := w.write(line); err != nil {
-			return 0, err
-		}
-		w.rest = after
-	}
-}
-
-func (w *linesInJSON) write(line []byte) error {
-	return w.to.Encode(struct {
-		Source string `json:"source"`
-		Line   string `json:"line"`
-	}{w.source, strings.TrimSuffix(string(line), "\r")})
-}
-
-// close writes what has no end.
-func (w *linesInJSON) close() {
-	if len(w.rest) > 0 {
-		_ = w.write(w.rest)
-	}
 }

@@ -62,7 +62,8 @@ func run(args []string) int {
 	for _, c := range app.Commands {
 		prepare("stackemu", c)
 	}
-	return exitCode(app.Run(arranged(app, args)))
+	line := arranged(app, args)
+	return exitCode(lineInJSON(app, line, app.Run(line)))
 }
 
 // forced is the outcome of a stop that the user did not want to wait for.

@@ -143,6 +143,15 @@ func (m *member) Events(ctx context.Context, after uint64) iter.Seq[status.Event
 	return m.feed.Events(ctx, after)
 }
 
+// Logs are the files that `stackemu logs` shows.
+func (m *member) Logs() map[string]string {
+	paths := map[string]string{}
+	for _, s := range logSources {
+		paths[s.name] = s.path(m.files)
+	}
+	return paths
+}
+
 // Stop begins a stop.
 func (m *member) Stop(kill bool) {
 	m.leases.stop()

@@ -19,7 +19,7 @@ func openCommand() *cli.Command {
 		ArgsUsage: "[SERVICE]",
 		Description: "SERVICE is dashboard unless another one is named. Where no browser can be opened the URL is printed.\n\n" +
 			"Example: stackemu open mail --name pr-42",
-		Flags:  []cli.Flag{nameFlag(), &cli.BoolFlag{Name: "url", Usage: "print the URL and open nothing"}},
+		Flags:  []cli.Flag{nameFlag(), &cli.BoolFlag{Name: "url", Usage: "print the URL and open nothing"}, jsonFlag()},
 		Action: open,
 	}
 }
@@ -44,6 +44,7 @@ func open(c *cli.Context) error {
 	if err != nil {
 		return &usage{err}
 	}
+	suggestInstances(c, conf, name)
 	s, err := control.NewClient(files.ControlSock).Status(c.Context)
 	if err != nil {
 		return fmt.Errorf("%s: open: %w", name, notRunningHint(err))
@@ -56,7 +57,11 @@ func open(c *cli.Context) error {
 		}
 		return fmt.Errorf("%s: open: there is no service %q (there are: %s)", name, service, strings.Join(names, ", "))
 	}
-	if c.Bool("url") || browse(found.URL) != nil {
+	opened := !c.Bool("url") && browse(found.URL) == nil
+	switch {
+	case c.Bool("json"):
+		return printData("open", map[string]any{"instance": name, "service": service, "url": found.URL, "opened": opened})
+	case !opened:
 		fmt.Println(found.URL)
 	}
 	return nil

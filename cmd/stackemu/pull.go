@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -109,7 +108,7 @@ func pullRequest(c *cli.Context) (image.Request, config.Config, error) {
 	if err := r.Check(); err != nil {
 		return none, conf, err
 	}
-	if r.File != "" && !strings.Contains(r.File, "://") { // the work is done in another place
+	if r.File != "" && !r.IsURL() { // the work is done in another place
 		if r.File, err = filepath.Abs(r.File); err != nil {
 			return none, conf, err
 		}

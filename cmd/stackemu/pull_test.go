@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,10 +29,16 @@ func newPublished(t *testing.T, s qemutest.Script) *published {
 	t.Helper()
 	p := &published{newBackground(t, s), githubtest.New(t)}
 	p.env = append(p.env, "GITHUB_API_URL="+p.server.API.URL, "GITHUB_TOKEN=secret", "NO_PROXY=127.0.0.1")
-	for _, name := range []string{"MINIO", "INBUCKET"} { // an image that does not say which services it has has all of them
-		p.env = append(p.env, fmt.Sprintf("EMULATOR_%s_PORT=%d", name, freePort(t)))
-	}
+	p.allPorts()
 	return p
+}
+
+// allPorts are for an image that does not say which services it has: it has all of them.
+func (e *emulator) allPorts() {
+	e.Helper()
+	for _, name := range []string{"MINIO", "INBUCKET"} {
+		e.env = append(e.env, fmt.Sprintf("EMULATOR_%s_PORT=%d", name, freePort(e.T)))
+	}
 }
 
 // diskWith is an image of a few MB that no other is like.
@@ -148,6 +155,67 @@ func TestPullIsInterrupted(t *testing.T) {
 	p.server.Faults(nil)
 	p.says(p.run(0, "pull", "--skip-snapshot"), "of it were there from an earlier pull")
 	p.has(diskWith(1))
+}
+
+func TestListReleasesIsInterrupted(t *testing.T) {
+	t.Parallel()
+	p := newPublished(t, healthy)
+	asked := make(chan struct{}, 10)
+	p.server.Faults(func(_ http.ResponseWriter, r *http.Request) bool {
+		asked <- struct{}{}
+		<-r.Context().Done()
+		return true
+	})
+	for _, args := range [][]string{{"list-releases"}, {"list-releases", "--json"}} {
+		c := p.start(args...)
+		<-asked
+		c.Interrupt()
+		if code := c.End(); code != exitForced {
+			t.Errorf("exit code %d: %s", code, c.Stderr())
+		}
+		if len(args) == 1 {
+			p.complains(c, "^stackemu: list-releases: interrupted$")
+			continue
+		}
+		p.says(c, `"code": "interrupted"`, `"retryable": true`)
+	}
+}
+
+// An image build is interrupted while it looks for QEMU, which takes its time here.
+func TestImageBuildIsInterrupted(t *testing.T) {
+	t.Parallel()
+	e := newEmulator(t, healthy)
+	slow, asked := filepath.Join(t.TempDir(), "qemu"), filepath.Join(t.TempDir(), "asked")
+	if err := syscall.Mkfifo(asked, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(slow, []byte("#!/bin/sh\necho >"+asked+"\nexec sleep 60\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	e.env = append(e.env, "QEMU_SYSTEM_X86_64="+slow)
+	c := e.start("image", "build", "--json", "--output", filepath.Join(t.TempDir(), "x.qcow2"))
+	if _, err := os.ReadFile(asked); err != nil {
+		t.Fatal(err)
+	}
+	c.Interrupt()
+	if code := c.End(); code != exitForced {
+		t.Errorf("exit code %d: %s", code, c.Stderr())
+	}
+	e.says(c, `"command": "image build"`, `"code": "interrupted"`)
+}
+
+func TestPullOfAFileTwice(t *testing.T) {
+	t.Parallel()
+	p := newPublished(t, healthy)
+	mine := filepath.Join(t.TempDir(), "mine.qcow2")
+	if err := os.WriteFile(mine, diskWith(1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.run(0, "pull", "--skip-snapshot", "--file", mine)
+	c := p.run(0, "pull", "--skip-snapshot", "--file", mine)
+	p.says(c, "image: already up to date")
+	p.saysNot(c, "downloading")
+	p.saysNot(p.run(0, "pull", "--skip-snapshot", "--force", "--file", mine), "up to date")
 }
 
 func TestPullIsKilled(t *testing.T) {

@@ -31,7 +31,7 @@ func resetCommand() *cli.Command {
 }
 
 func reset(c *cli.Context) error {
-	conf, files, err := oneInstance(c)
+	conf, files, err := knownInstance(c)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,9 @@ func restartCommand() *cli.Command {
 }
 
 func restart(c *cli.Context) error {
+	if err := checkTimeout(c); err != nil {
+		return err
+	}
 	names, err := namesOf(c)
 	if err != nil {
 		return err

@@ -35,6 +35,9 @@ func runCommand() *cli.Command {
 }
 
 func runProgram(c *cli.Context) error {
+	if err := checkTimeout(c); err != nil {
+		return err
+	}
 	names, program, err := splitRun(c.Args().Slice(), os.Args)
 	if err != nil {
 		return err

@@ -78,23 +78,10 @@ func (e *errand) credentials(ctx context.Context) (credentials, error) {
 	return got, nil
 }
 
-// withConfigFile gives `start` the flag that it has in the product's own tool: it prints the credentials then.
-func withConfigFile(command *cli.Command) *cli.Command {
-	action := command.Action
-	command.Flags = append(command.Flags, configFileFlag())
-	command.Description += "\nExample: stackemu start --config-file stack.config.ts >credentials.json"
-	command.Action = func(c *cli.Context) error {
-		if !c.IsSet(configFileName) {
-			return action(c)
-		}
-		return startAndPrint(c)
-	}
-	return command
-}
-
+// startAndPrint is `start` with the flag that it has in the product's own tool: it prints the credentials then.
 func startAndPrint(c *cli.Context) error {
 	if c.Bool("json") {
-		return &usage{fmt.Errorf("start --%s prints JSON of its own: leave --json out", configFileName)}
+		return &usage{fmt.Errorf("%s --%s prints JSON of its own: leave --json out", c.Command.Name, configFileName)}
 	}
 	name, err := oneName(c)
 	if err != nil {

@@ -33,7 +33,6 @@ func serviceCommand() *cli.Command {
 				}
 				return err
 			}}
-		completeInstances(c)
 		return c
 	}
 	return &cli.Command{

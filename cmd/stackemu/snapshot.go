@@ -42,7 +42,7 @@ func onShelf(c *cli.Context, f func(context.Context, shelf) error) error {
 	defer stop()
 	err = f(ctx, shelf{snapshot.Open(conf.Folders().Snapshots), conf})
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return fmt.Errorf("snapshot %s: interrupted; nothing is half done", c.Command.Name)
+		return fmt.Errorf("snapshot %s: %w; nothing is half done", c.Command.Name, errInterrupted)
 	}
 	return err
 }

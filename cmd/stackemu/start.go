@@ -26,13 +26,17 @@ func startCommand() *cli.Command {
 		ArgsUsage: "[NAME...]",
 		Description: "Each instance gets a supervisor process of its own, which outlives the terminal; its log is run/<instance>/supervisor.log.\n" +
 			"An instance that runs already stays as it is; one that is being started or stopped is waited for; one that is not healthy\n" +
-			"is restarted unless it recovers by itself.\n\nExample: stackemu start pr-42",
-		Flags:  append(runFlags(), jsonFlag()),
+			"is restarted unless it recovers by itself.\n\nExample: stackemu start pr-42\n" +
+			"Example: stackemu start --config-file stack.config.ts >credentials.json",
+		Flags:  append(runFlags(), jsonFlag(), configFileFlag()),
 		Action: start,
 	}
 }
 
 func start(c *cli.Context) error {
+	if c.IsSet(configFileName) {
+		return startAndPrint(c)
+	}
 	names, err := namesOf(c)
 	if err != nil {
 		return err

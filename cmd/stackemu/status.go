@@ -40,6 +40,7 @@ func showStatus(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	suggestInstances(c, conf, name)
 	if c.Bool("tree") {
 		return showTree(c, conf, name)
 	}

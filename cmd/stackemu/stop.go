@@ -42,7 +42,18 @@ func stopCommand() *cli.Command {
 	}
 }
 
+// checkTimeout refuses a stop that is given up before it has begun.
+func checkTimeout(c *cli.Context) error {
+	if d := c.Duration("timeout"); d <= 0 {
+		return &usage{fmt.Errorf("--timeout %v: want a time that is longer than none, such as 90s or 3m", d)}
+	}
+	return nil
+}
+
 func stop(c *cli.Context) error {
+	if err := checkTimeout(c); err != nil {
+		return err
+	}
 	conf, err := settings(c)
 	if err != nil {
 		return err
@@ -55,6 +66,7 @@ func stop(c *cli.Context) error {
 		names, err = conf.Folders().Instances()
 	} else {
 		names, err = namesOf(c)
+		suggestInstances(c, conf, names...)
 	}
 	if err != nil {
 		return err
@@ -125,6 +137,8 @@ func stopOne(ctx context.Context, c *cli.Context, conf config.Config, name strin
 	switch {
 	case errors.Is(err, control.ErrNoSupervisor):
 		return stopOrphan(limit, c, conf, files)
+	case ctx.Err() != nil:
+		return stopped{}, path(errInterrupted)
 	case errors.As(err, &other): // it can be stopped all the same
 		now = status.Status{Instance: name, State: "unknown"}
 	case kill && (errors.Is(err, control.ErrUnresponsive) || errors.Is(err, errTimeout)):

@@ -2,10 +2,13 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/suggest"
 )
 
@@ -34,6 +37,17 @@ func suggestedFlag(c *cli.Context, err error) string {
 		}
 	}
 	return didYouMean("--"+strings.TrimLeft(word, "-"), names)
+}
+
+// suggestInstances asks, on standard error, which instance was meant by a name on the command line that none has.
+func suggestInstances(c *cli.Context, conf config.Config, names ...string) {
+	there, err := conf.Folders().Instances()
+	typed := append(c.Args().Slice(), c.String("name"))
+	for _, name := range names {
+		if meant := didYouMean(name, there); err == nil && meant != "" && slices.Contains(typed, name) && !slices.Contains(there, name) {
+			fmt.Fprintf(os.Stderr, "there is no instance %q%s\n", name, meant)
+		}
+	}
 }
 
 // didYouMean is a question about the word that is nearest to a wrong one; empty if none is near.

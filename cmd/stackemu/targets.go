@@ -91,6 +91,15 @@ func oneInstance(c *cli.Context) (config.Config, home.Instance, error) {
 	return conf, files, nil
 }
 
+// knownInstance is oneInstance for commands that make none.
+func knownInstance(c *cli.Context) (config.Config, home.Instance, error) {
+	conf, files, err := oneInstance(c)
+	if err == nil {
+		suggestInstances(c, conf, files.Name)
+	}
+	return conf, files, err
+}
+
 func archFlag() cli.Flag {
 	return &cli.StringFlag{Name: "arch", Usage: "`ARCH` of the guest: amd64 or arm64 (default: EMULATOR_ARCH, or this machine's)"}
 }

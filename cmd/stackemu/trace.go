@@ -51,32 +51,24 @@ func traceCommand() *cli.Command {
 }
 
 func traceAction(c *cli.Context) error {
-	name, err := oneName(c)
-	if err != nil {
-		return err
-	}
 	if err := oneFormat(c); err != nil {
 		return err
 	}
-	conf, err := settings(c)
+	_, files, err := knownInstance(c)
 	if err != nil {
 		return err
-	}
-	files, err := conf.Folders().Instance(name)
-	if err != nil {
-		return &usage{err}
 	}
 	filter := trace.Filter{Actor: c.String("actor"), Type: c.String("type"), Attempt: c.String("attempt"), MinDuration: c.Duration("min-duration")}
 	if c.Bool("follow") {
 		return followTrace(c, files.MessagesLog, filter)
 	}
-	starts, err := startsOf(name, files.MessagesLog, c.Bool("all-starts"))
+	starts, err := startsOf(files.Name, files.MessagesLog, c.Bool("all-starts"))
 	if err != nil {
 		return err
 	}
 	out := bufio.NewWriter(os.Stdout)
 	if err := printStarts(c, out, starts, filter); err != nil {
-		return fmt.Errorf("%s: trace: %w", name, err)
+		return fmt.Errorf("%s: trace: %w", files.Name, err)
 	}
 	return out.Flush()
 }

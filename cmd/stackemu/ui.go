@@ -38,6 +38,9 @@ func uiCommand() *cli.Command {
 }
 
 func uiAction(c *cli.Context) error {
+	if port := c.Int("port"); port < 0 || port > 65535 {
+		return &usage{fmt.Errorf("--port %d: want 1 to 65535, or 0 for any", port)}
+	}
 	name, err := oneName(c)
 	if err != nil {
 		return err

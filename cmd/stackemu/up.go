@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -21,18 +22,24 @@ func upCommand() *cli.Command {
 		Flags: append(runFlags(),
 			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "go on in the background once it is ready: the same as `stackemu start`"},
 			&cli.BoolFlag{Name: "ui", Usage: "serve a live page about all instances meanwhile, as `stackemu ui` does"},
-			&cli.BoolFlag{Name: "open", Usage: "with --ui: open the page in the browser"}),
+			&cli.BoolFlag{Name: "open", Usage: "with --ui: open the page in the browser"},
+			&cli.BoolFlag{Name: "json", Usage: "with --detach: print one JSON object"},
+			configFileFlag()),
 		Action: up,
 	}
 }
 
 // up is the foreground runner of instances.
 func up(c *cli.Context) error {
-	if c.Bool("detach") && c.Bool("ui") {
+	switch detach := c.Bool("detach"); {
+	case detach && c.Bool("ui"):
 		return &usage{errors.New("up --detach leaves nobody to serve a page: `stackemu ui` does")}
-	}
-	if c.Bool("detach") {
+	case detach:
 		return start(c)
+	case c.Bool("json"):
+		return &usage{errors.New("up --json goes with --detach only; `stackemu attach --json` tells what happens to an instance")}
+	case c.IsSet(configFileName):
+		return &usage{fmt.Errorf("up --%[1]s goes with --detach only; `stackemu run --%[1]s FILE -- COMMAND` gives a command the credentials", configFileName)}
 	}
 	names, err := namesOf(c)
 	if err != nil {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/stackemu/stackemu/actors"
 	"github.com/stackemu/stackemu/internal/control"
+	"github.com/stackemu/stackemu/internal/download"
 	"github.com/stackemu/stackemu/internal/github"
 	"github.com/stackemu/stackemu/internal/instance"
 	"github.com/stackemu/stackemu/internal/lifecycle"
@@ -106,6 +109,20 @@ last failure  boom
 	}
 }
 
+// Every code that a program may meet is in the documentation.
+func TestCodesOfTheSupervisorAreDocumented(t *testing.T) {
+	reference, err := os.ReadFile("../../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []string{control.CodeVersion, control.CodeRequest, control.CodeNoAgent, control.CodeNoProgram, control.CodeNoSession, control.CodeNoLog,
+		control.CodeStopping, control.CodeInternal} {
+		if !strings.Contains(string(reference), "`"+code+"`") {
+			t.Errorf("docs/cli.md does not have the code %s", code)
+		}
+	}
+}
+
 func TestErrorsAsData(t *testing.T) {
 	reference, err := os.ReadFile("../../docs/cli.md")
 	if err != nil {
@@ -132,6 +149,26 @@ func TestErrorsAsData(t *testing.T) {
 		{actors.ErrNotPulled, "no_image", false},
 		{&net.OpError{Op: "listen", Net: "tcp", Err: syscall.EADDRINUSE}, "port_taken", false},
 		{&github.Error{What: "releases", Err: github.ErrRateLimited}, "rate_limited", true},
+		{&github.Error{What: "x", Status: 401, Err: errors.New("401")}, "unauthorized", false},
+		{&github.Error{What: "x", Status: 403, Err: errors.New("403"), Advice: "ask"}, "unauthorized", false},
+		{&github.Error{What: "x", Err: github.ErrNeedsToken}, "unauthorized", false},
+		{&github.Error{What: "x", Status: 404, Err: github.ErrNotFound}, "not_found", false},
+		{&github.Error{What: "x", Err: github.ErrExpired}, "not_found", false},
+		{&github.Error{What: "x", Status: 502, Err: errors.New("502")}, "network", true},
+		{&github.Error{What: "x", Err: context.DeadlineExceeded}, "network", true},
+		{&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, "network", true},
+		{download.ErrStalled, "network", true},
+		{&download.StatusError{Code: 503}, "network", true},
+		{&download.StatusError{Code: 429}, "network", true},
+		{&download.StatusError{Code: 403}, "unauthorized", false},
+		{&download.StatusError{Code: 404}, "not_found", false},
+		{&download.StatusError{Code: 418}, "failed", false},
+		{errors.Join(&download.StatusError{Code: 404}, actors.ErrNotPulled), "no_image", false},
+		{errors.Join(&download.StatusError{Code: 503}, actors.ErrNotPulled), "network", true},
+		{errors.Join(&download.SpaceError{Dir: "/d"}, actors.ErrNotPulled), "disk_full", false},
+		{download.ErrChanged, "changed", true},
+		{&download.SpaceError{Dir: "/d", Need: 1}, "disk_full", false},
+		{lifecycle.ErrNotCaptured, "interrupted", true},
 		{errTimeout, "timeout", true},
 		{errInterrupted, "interrupted", true},
 		{&control.Error{Code: "guest_agent_unavailable", Message: "not now", Retryable: true}, "guest_agent_unavailable", true},
@@ -139,6 +176,9 @@ func TestErrorsAsData(t *testing.T) {
 		e := asData(fmt.Errorf("default: start: %w", x.err))
 		if !strings.Contains(string(reference), "`"+e.Code+"`") {
 			t.Errorf("docs/cli.md does not have the code %s", e.Code)
+		}
+		if e.Hint == "" && !slices.Contains([]string{"failed", "usage", "timeout", "interrupted"}, e.Code) && e.Code != "guest_agent_unavailable" {
+			t.Errorf("%v: no hint", x.err)
 		}
 		if e.Code != x.code || e.Retryable != x.retryable || !strings.HasPrefix(e.Message, "default: start: ") {
 			t.Errorf("%v: got %+v", x.err, e)

@@ -40,6 +40,28 @@ func defaults() config.Config {
 	}
 }
 
+// Commands that must not fail go on with what is sound.
+func TestLoadSound(t *testing.T) {
+	dir := t.TempDir()
+	text := "name: pr-7\nram: lots\nprofile: shop\nprofiles: {shop: {services: [{name: web}]}}\n"
+	if err := os.WriteFile(filepath.Join(dir, "stackemu.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"EMULATOR_CPUS": "none", "EMULATOR_BACKEND_PORT": "5000", "EMULATOR_DASHBOARD_PORT": "5000", "EMULATOR_NO_SNAPSHOT": "1"}
+	conf, bad, err := config.LoadSound(config.Sources{Lookup: lookup(env), Dir: dir})
+	want := defaults()
+	want.Name, want.NoSnapshot, want.Given.Dashboard, want.Ports.Dashboard = "pr-7", true, 5000, 5000
+	if err != nil || len(bad) != 4 || !reflect.DeepEqual(conf, want) {
+		t.Errorf("got %+v, %q, %v", conf, bad, err)
+	}
+	if conf, bad, err := config.LoadSound(config.Sources{Lookup: lookup(nil)}); err != nil || len(bad) > 0 || !reflect.DeepEqual(conf, defaults()) {
+		t.Errorf("got %+v, %q, %v", conf, bad, err)
+	}
+	if _, _, err := config.LoadSound(config.Sources{Lookup: lookup(map[string]string{"HOME": ""})}); err == nil {
+		t.Error("there is no home, and no error")
+	}
+}
+
 func TestGoodValues(t *testing.T) {
 	cwd, err := os.Getwd()
 	if err != nil {

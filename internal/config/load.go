@@ -24,6 +24,36 @@ func Load(s Sources) (Config, error) {
 	return r.config, errors.Join(r.errs...)
 }
 
+// LoadSound is [Load] for commands that must not fail because of a setting: bad values, bad lines and bad files count as not there,
+// and are returned as they are in Load's error. Without a home there is nothing to go on with: that is err.
+func LoadSound(s Sources) (conf Config, bad []error, err error) {
+	r := resolve(s)
+	bad = r.errs
+	skipped := map[string]bool{}
+	for _, e := range bad {
+		if value, ok := errors.AsType[*ValueError](e); ok {
+			skipped[value.Variable] = true
+		}
+	}
+	if len(skipped) > 0 { // what is good by itself may contradict something else
+		lookup := s.Lookup
+		s.Lookup = func(name string) (string, bool) {
+			if skipped[name] {
+				return "", false
+			}
+			return lookup(name)
+		}
+		r = resolve(s)
+	}
+	if !filepath.IsAbs(r.config.Home) {
+		return Config{}, nil, errors.Join(bad...)
+	}
+	if _, err := r.config.profileNamed(r.config.Profile); err != nil {
+		r.config.Profile = "" // it may be there, and bad
+	}
+	return r.config, bad, nil
+}
+
 // Origin is where a value comes from.
 type Origin struct {
 	Kind string `json:"kind"`           // flag, env, project, user (their files) or default

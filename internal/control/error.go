@@ -47,6 +47,7 @@ const (
 	CodeNoAgent   = "guest_agent_unavailable"
 	CodeNoProgram = "no_such_program"
 	CodeNoSession = "no_sessions" // the guest's tools are older than sessions, or it has none
+	CodeNoLog     = "no_log"      // the instance has not written it yet
 	CodeStopping  = "stopping"    // the instance is being stopped
 	CodeInternal  = "internal"
 )

@@ -24,7 +24,8 @@ type Supervisor interface {
 	Status(ctx context.Context) status.Status
 	Actors() []status.Actor
 	Events(ctx context.Context, after uint64) iter.Seq[status.Event]
-	Stop(kill bool) // returns at once
+	Logs() map[string]string // the paths of its logs, by the names of their sources
+	Stop(kill bool)          // returns at once
 	Exec(ctx context.Context, r ExecRequest) (ExecResult, error)
 	Session(ctx context.Context, keys session.GuestKeys) (net.Conn, error) // a connection to the guest's end of a session
 	Lease(kind LeaseKind) (id string, err error)
@@ -65,6 +66,7 @@ func serve(path string, l ownersOnly, s Supervisor, program string) *Server {
 	mux.HandleFunc("GET /v1/status", v.versioned(v.status))
 	mux.HandleFunc("GET /v1/actors", v.versioned(v.actors))
 	mux.HandleFunc("GET /v1/events", v.versioned(v.events))
+	mux.HandleFunc("GET /v1/logs", v.versioned(v.logs))
 	mux.HandleFunc("POST /v1/exec", v.versioned(v.exec))
 	mux.HandleFunc("POST /v1/session", v.versioned(v.session))
 	mux.HandleFunc("GET /v1/lease", v.versioned(v.lease))

@@ -59,11 +59,11 @@ type patient struct {
 
 // Examine makes all checks, with the configuration of these sources.
 func Examine(ctx context.Context, s config.Sources) []Finding {
-	conf, all := configuration(s)
-	if !conf.valid {
+	conf, all, err := configuration(s)
+	if err != nil {
 		return all
 	}
-	p := &patient{conf.Config, s.Lookup}
+	p := &patient{conf, s.Lookup}
 	for _, checks := range [][]func(context.Context) []Finding{
 		{p.qemu},
 		{p.memory, p.disk, p.home, p.links, p.image, p.firmware, p.ports, p.instances, p.leftovers, p.token},
@@ -77,42 +77,24 @@ func Examine(ctx context.Context, s config.Sources) []Finding {
 	return all
 }
 
-// checked is a configuration that may be of use.
-type checked struct {
-	config.Config
-	valid bool
-}
-
-// configuration reads variables and files. What is bad in them are findings, and the rest is examined without it: without the
-// variables that are bad, and without files if one of them is.
-func configuration(s config.Sources) (checked, []Finding) {
-	conf, err := config.Load(s)
-	if err == nil {
-		return checked{conf, true}, []Finding{ok("environment", "the variables of the environment are sound"), configFiles(s)}
+// configuration reads variables and files. What is bad in them are findings, and the rest is examined without it.
+func configuration(s config.Sources) (config.Config, []Finding, error) {
+	conf, bad, err := config.LoadSound(s)
+	if err != nil {
+		bad = parts(err)
+	}
+	if len(bad) == 0 {
+		return conf, []Finding{ok("environment", "the variables of the environment are sound"), configFiles(s)}, nil
 	}
 	var all []Finding
-	bad := map[string]bool{}
-	lookup := s.Lookup
-	for _, err := range parts(err) {
-		var value *config.ValueError
-		if file := (*config.FileError)(nil); errors.As(err, &file) {
-			s.Dir = ""
-			all = append(all, with(Problem, "config", "mend that line; docs/configuration.md has what is allowed", "%v", err))
-			continue
+	for _, problem := range bad {
+		code, cure := "environment", "unset it, or give it a value that is allowed"
+		if _, ok := errors.AsType[*config.FileError](problem); ok {
+			code, cure = "config", "mend that line; docs/configuration.md has what is allowed"
 		}
-		if errors.As(err, &value) {
-			bad[value.Variable] = true
-		}
-		all = append(all, with(Problem, "environment", "unset it, or give it a value that is allowed", "%v", err))
+		all = append(all, with(Problem, code, cure, "%v", problem))
 	}
-	s.Lookup = func(name string) (string, bool) {
-		if bad[name] {
-			return "", false
-		}
-		return lookup(name)
-	}
-	conf, err = config.Load(s)
-	return checked{conf, err == nil}, all
+	return conf, all, err
 }
 
 // configFiles tells which files are in force.

@@ -156,6 +156,13 @@ func TestFindings(t *testing.T) {
 			w.env["EMULATOR_BACKEND_PORT"] = portOf(l)
 		}, Problem, "ports", fmt.Sprintf("(pid %d)", os.Getpid()), "EMULATOR_BACKEND_PORT"},
 		{"a port that browsers refuse", func(w *ward) { w.env["EMULATOR_MINIO_PORT"] = "6667" }, Warning, "ports", "browsers refuse port 6667", "EMULATOR_MINIO_PORT"},
+		{"a port of a profile's own service", func(w *ward) {
+			w.write("stackemu.yaml", "profile: shop\nprofiles: {shop: {services: [{name: web, guest_port: 80, host_port: 6667}]}}\n")
+		}, Warning, "ports", "browsers refuse port 6667", "with host_port of the service web in the profile shop"},
+		{"a contradiction, and the rest", func(w *ward) {
+			w.env["EMULATOR_NO_SNAPSHOT"] = "1"
+			w.write("stackemu.yaml", "snapshots: {required: true}\n")
+		}, OK, "home", "private", ""},
 		{"a VM without a supervisor", func(w *ward) {
 			if err := qemu.WritePID(w.home+"/run/vm/qemu.pid", os.Getpid()); err != nil {
 				w.Fatal(err)

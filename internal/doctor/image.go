@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strconv"
@@ -59,7 +60,6 @@ func (p *patient) ports(context.Context) []Finding {
 	if err != nil {
 		return nil // the image's check has said so
 	}
-	variables := map[string]string{"dashboard": "EMULATOR_DASHBOARD_PORT", "backend": "EMULATOR_BACKEND_PORT", "storage": "EMULATOR_MINIO_PORT", "mail": "EMULATOR_INBUCKET_PORT"}
 	vm := p.vm("default")
 	var all []Finding
 	var free, own []int
@@ -68,13 +68,13 @@ func (p *patient) ports(context.Context) []Finding {
 		var taken *hostport.TakenError
 		switch {
 		case err == nil && ports.Refused(s.HostPort):
-			all = append(all, with(Warning, code, "give another one, with "+variables[s.Name], "%s: browsers refuse port %d", s.Name, s.HostPort))
+			all = append(all, with(Warning, code, "give another one, with "+portSetting(table.Name, s.Name), "%s: browsers refuse port %d", s.Name, s.HostPort))
 		case err == nil:
 			free = append(free, s.HostPort)
 		case errors.As(err, &taken) && vm != 0 && (taken.Owner.PID == vm || taken.Owner.PID == 0):
 			own = append(own, s.HostPort)
 		default:
-			all = append(all, with(Problem, code, "end that program, or give another port, with "+variables[s.Name], "%s: %v", s.Name, err))
+			all = append(all, with(Problem, code, "end that program, or give another port, with "+portSetting(table.Name, s.Name), "%s: %v", s.Name, err))
 		}
 	}
 	text := "of the default instance"
@@ -88,6 +88,15 @@ func (p *patient) ports(context.Context) []Finding {
 		all = append(all, ok(code, "%s", text))
 	}
 	return all
+}
+
+// portSetting is what gives a service another host port.
+func portSetting(profile, service string) string {
+	variables := map[string]string{"dashboard": "EMULATOR_DASHBOARD_PORT", "backend": "EMULATOR_BACKEND_PORT", "storage": "EMULATOR_MINIO_PORT", "mail": "EMULATOR_INBUCKET_PORT"}
+	if name := variables[service]; name != "" {
+		return name
+	}
+	return fmt.Sprintf("host_port of the service %s in the profile %s", service, profile)
 }
 
 // numbers are numbers as people write them.

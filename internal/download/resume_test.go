@@ -111,8 +111,13 @@ const childVariable = "DOWNLOAD_TEST_CHILD"
 func child() {
 	opt := Options{Path: os.Getenv("PART"), Identity: "it", Locate: at(os.Getenv("URL")), Chunk: 64 << 10, Connections: 2}
 	opt.hooks.checkpoint = 10 * time.Millisecond
-	_, err := Fetch(context.Background(), opt)
-	if err != nil {
+	ctx := context.Background()
+	if limit, err := time.ParseDuration(os.Getenv("LIMIT")); err == nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	if _, err := Fetch(ctx, opt); err != nil {
 		os.Exit(1)
 	}
 }

@@ -125,6 +125,13 @@ func (p *partial) begin(size int64, etag string, chunk int64) {
 	p.state = state{Version: stateVersion, Identity: p.state.Identity, ETag: etag, Size: size, Chunk: chunk}
 }
 
+// noteETag notes that of a file that comes as a whole.
+func (p *partial) noteETag(etag string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.ETag = etag
+}
+
 // reset forgets everything that has arrived.
 func (p *partial) reset() error {
 	p.mu.Lock()

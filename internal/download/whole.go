@@ -35,6 +35,7 @@ func (f *fetch) whole(ctx context.Context) (digest string, err error) {
 	if r.StatusCode != http.StatusOK {
 		return "", &permanent{fmt.Errorf("%s answers %s to a request for the whole", r.Request.URL.Host, r.Status)}
 	}
+	f.part.noteETag(strongETag(r.Header.Get("ETag")))
 	size := max(r.ContentLength, 0)
 	if f.Size > 0 && size > 0 && size != f.Size {
 		return "", f.otherSize(size)

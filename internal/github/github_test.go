@@ -19,7 +19,13 @@ import (
 	"github.com/stackemu/stackemu/internal/github/githubtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if api := os.Getenv(childVariable); api != "" {
+		child(api)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const workflow = "qemu-emulator-build.yaml"
 

@@ -290,6 +290,36 @@ func TestFile(t *testing.T) {
 	if s := p.has(disk(3)); s.Profile != "reference" || !s.GuestTools || len(s.Services) != 1 || s.Source != "file" {
 		t.Errorf("%+v", s)
 	}
+	for what, c := range map[string]struct {
+		change   func(path string) error
+		force    bool
+		upToDate bool
+	}{
+		"again":    {func(string) error { return nil }, false, true},
+		"by force": {func(string) error { return nil }, true, false},
+		"with other words": {func(path string) error {
+			return os.WriteFile(path+".json", bytes.ReplaceAll(about, []byte("reference"), []byte("other")), 0o600)
+		}, false, false},
+		"of the same size":    {func(path string) error { return os.WriteFile(path, disk(5), 0o600) }, false, false},
+		"and what was before": {func(path string) error { return os.WriteFile(path, disk(3), 0o600) }, false, true},
+	} {
+		q := newPlace(t, "")
+		copied := filepath.Join(t.TempDir(), "mine.qcow2")
+		for path, body := range map[string][]byte{copied: disk(3), copied + ".json": about} {
+			if err := os.WriteFile(path, body, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := q.pull(image.Request{File: copied}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.change(copied); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := q.pull(image.Request{File: copied, Force: c.force}); err != nil || r.UpToDate != c.upToDate {
+			t.Errorf("%s: %+v, %v", what, r, err)
+		}
+	}
 	if _, err := p.pull(image.Request{File: p.home.Image("amd64").Disk}); err == nil || !strings.Contains(err.Error(), "is the image already") {
 		t.Error(err)
 	}
@@ -312,6 +342,20 @@ func TestURL(t *testing.T) {
 	if s := p.has(disk(4)); s.Source != "url" || strings.Contains(s.From, "sig") {
 		t.Errorf("%+v", s)
 	}
+	asked := func() int { return len(p.server.Asked()) }
+	before := asked()
+	loud := strings.Replace(link, "http://", "HTTP://", 1)
+	if r, err := p.pull(image.Request{File: loud}); err != nil || !r.UpToDate || asked() != before+1 {
+		t.Errorf("%+v, %v, asked %d times", r, err, asked()-before)
+	}
+	if r, err := p.pull(image.Request{File: link, Force: true}); err != nil || r.UpToDate {
+		t.Errorf("by force: %+v, %v", r, err)
+	}
+	p.server.Replace(id, disk(5))
+	if r, err := p.pull(image.Request{File: link}); err != nil || r.UpToDate {
+		t.Errorf("changed: %+v, %v", r, err)
+	}
+	p.has(disk(5))
 }
 
 // Two pulls at once: one fetches, the other waits, says so, and finds it done.
@@ -375,7 +419,7 @@ func TestInterruptedPullGoesOn(t *testing.T) {
 }
 
 func TestContradictions(t *testing.T) {
-	for _, r := range []image.Request{{PR: 1, Run: 2}, {Tag: "a", Branch: "b"}, {File: "x", PR: 1}, {File: "x", Repo: "a/b"}, {PR: -1}, {Run: -1}, {Repo: "x"}, {Tag: "a b"}, {Branch: "../x"}} {
+	for _, r := range []image.Request{{PR: 1, Run: 2}, {Tag: "a", Branch: "b"}, {File: "x", PR: 1}, {File: "x", Repo: "a/b"}, {File: "ftp://h/x"}, {File: "file:///x"}, {File: "https://"}, {PR: -1}, {Run: -1}, {Repo: "x"}, {Tag: "a b"}, {Branch: "../x"}} {
 		r.Arch = "amd64"
 		if r.Check() == nil {
 			t.Errorf("%+v is no error", r)

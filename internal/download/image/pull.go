@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"time"
 
 	"github.com/stackemu/stackemu/internal/download"
@@ -123,17 +124,47 @@ func replaced(err error) bool {
 // written for.
 func (w *pull) upToDate(ctx context.Context, s source) (Result, bool) {
 	known := ReadSidecar(w.image.Sidecar)
-	wanted := known.Digest
-	if s.zipped {
-		wanted = known.Transfer
-	}
-	if w.request.Force || s.digest == "" || wanted != s.digest || known.Digest == "" {
-		return Result{}, false
-	}
-	if w.digest(ctx) != known.Digest {
+	if w.request.Force || known.Digest == "" || !w.announced(ctx, s, known) || w.digest(ctx) != known.Digest {
 		return Result{}, false
 	}
 	return Result{Path: w.image.Disk, From: s.about.From, Digest: known.Digest, Size: known.Size, UpToDate: true}, true
+}
+
+// announced says whether a source has what is known to be here: by the digest, or where there is none by the ETag that the same link
+// had, or by reading the file.
+func (w *pull) announced(ctx context.Context, s source, known Sidecar) bool {
+	switch {
+	case s.digest != "" && s.zipped:
+		return s.digest == known.Transfer
+	case s.digest != "":
+		return s.digest == known.Digest
+	case s.link != "":
+		return known.From == s.about.From && known.ETag != "" && w.Options.Unchanged(ctx, s.link, known.ETag)
+	case s.path != "":
+		return w.sameFile(ctx, s.path, known)
+	}
+	return false
+}
+
+// sameFile says whether a file of this machine has what is here, and its description says nothing else of it.
+func (w *pull) sameFile(ctx context.Context, path string, known Sidecar) bool {
+	from, err := os.Open(path)
+	if err != nil {
+		return false // it is told by who copies it
+	}
+	defer from.Close()
+	info, err := from.Stat()
+	here, hereErr := os.Stat(w.image.Disk)
+	if err != nil || hereErr != nil || info.Size() != known.Size || os.SameFile(info, here) {
+		return false
+	}
+	digest, _, err := download.CopyDigest(ctx, io.Discard, from, func(int64) {})
+	if err != nil || digest != known.Digest {
+		return false
+	}
+	about := known
+	about.describe(path)
+	return reflect.DeepEqual(about, known)
 }
 
 // digest is that of the image that is there, or "".
@@ -253,11 +284,8 @@ func (w *pull) copyFile(ctx context.Context, path string, about *Sidecar) (err e
 	if err != nil {
 		return err
 	}
-	known := ReadSidecar(home.ImageAt(path).Sidecar)
-	if known.Digest == digest {
-		about.Profile, about.GuestTools, about.Services = known.Profile, known.GuestTools, known.Services
-	}
 	about.Digest, about.Size = digest, size
+	about.describe(path)
 	return nil
 }
 

@@ -3,6 +3,8 @@ package image
 import (
 	"errors"
 	"fmt"
+	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/stackemu/stackemu/internal/github"
@@ -58,6 +60,8 @@ func (r Request) Check() error {
 		return fmt.Errorf("--run %d: want the id of a workflow run", r.Run)
 	case r.Arch != "amd64" && r.Arch != "arm64":
 		return fmt.Errorf("--arch %q: want amd64 or arm64", r.Arch)
+	case urlForm.MatchString(r.File) && !r.IsURL():
+		return errors.New("--file: want a path, or a URL that begins with https:// or http:// and has a host")
 	}
 	if r.Repo != "" {
 		if _, err := github.ParseRepo(r.Repo); err != nil {
@@ -80,6 +84,11 @@ func (r Request) repo() github.Repo {
 	return repo
 }
 
-func (r Request) isURL() bool {
-	return strings.HasPrefix(r.File, "https://") || strings.HasPrefix(r.File, "http://")
+// urlForm is what nobody means as a path.
+var urlForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
+
+// IsURL says whether the file is on a server that can be asked.
+func (r Request) IsURL() bool {
+	u, err := url.Parse(r.File)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }

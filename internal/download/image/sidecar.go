@@ -11,6 +11,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/stackemu/stackemu/internal/download"
+	"github.com/stackemu/stackemu/internal/home"
 )
 
 // Sidecar is the description of an image in the file <image>.json beside it.
@@ -47,6 +48,13 @@ func ReadSidecar(path string) (s Sidecar) {
 		return Sidecar{}
 	}
 	return s
+}
+
+// describe takes over what the description of the file at path knows of its content, if it is about this image.
+func (s *Sidecar) describe(path string) {
+	if known := ReadSidecar(home.ImageAt(path).Sidecar); known.Digest == s.Digest {
+		s.Profile, s.GuestTools, s.Services = known.Profile, known.GuestTools, known.Services
+	}
 }
 
 // publish gives an image its name. The description goes first, and the digest in it tells, after a crash between the two, that

@@ -17,6 +17,7 @@ type source struct {
 	size   int64   // of what is fetched, in bytes; 0 when it is not known
 	digest string  // of what is fetched; "" when it is not known
 	locate func(context.Context) (string, error)
+	link   string // where it is, if that is for good: there the ETag tells whether it is what is here
 	zipped bool   // what is fetched is an archive around the image
 	path   string // it is a file of this machine
 	close  func() // when locate is not needed any more
@@ -30,7 +31,7 @@ func (p *Puller) find(ctx context.Context, r Request) (s source, err error) {
 		}
 	}()
 	switch {
-	case r.isURL():
+	case r.IsURL():
 		return fromURL(r.File)
 	case r.File != "":
 		return source{path: r.File, about: Sidecar{Source: "file", From: r.File}}, nil
@@ -57,7 +58,7 @@ func fromURL(link string) (source, error) {
 		return source{}, errors.New("--file: no such URL is possible")
 	}
 	u.RawQuery, u.Fragment, u.User = "", "", nil // they may be secrets, and what is written down is for all to see
-	return source{about: Sidecar{Source: "url", From: u.String()}, locate: func(context.Context) (string, error) { return link, nil }}, nil
+	return source{about: Sidecar{Source: "url", From: u.String()}, link: link, locate: func(context.Context) (string, error) { return link, nil }}, nil
 }
 
 func fromRelease(ctx context.Context, c *github.Client, r Request) (source, error) {
