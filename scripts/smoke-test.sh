@@ -19,7 +19,7 @@ trap finish EXIT
 
 mkdir "$home/images"
 ln "$image" "$home/images/"
-[[ ! -e $image.json ]] || ln "$image.json" "$home/images/"
+[[ ! -e $image.json ]] || ln "$image.json" "$home/images/" # which says what a pull from our own repository knows
 
 bin/stackemu start
 bin/stackemu status

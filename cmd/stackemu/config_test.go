@@ -63,7 +63,9 @@ func TestWrongSettingsAndARunningInstance(t *testing.T) {
 	c := e.run(0, "logs")
 	e.says(c, "default +ready")
 	e.complains(c, "^stackemu: warning: goes on without what is wrong: .*stackemu.yaml:1: is not YAML: .* \\(and 1 more: `stackemu config check`\\)$")
-	e.says(e.run(0, "stop"), "^default  stopped in")
+	e.complains(e.run(exitUsage, "stop"), "is not YAML: .*; name the instance, .*: stackemu stop NAME$")
+	e.status(0, "default")
+	e.says(e.run(0, "stop", "default"), "^default  stopped in")
 	e.nothingLeft()
 }
 

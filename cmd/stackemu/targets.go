@@ -45,10 +45,25 @@ func namesOf(c *cli.Context) ([]string, error) {
 // configuredName is the instance that is meant when none is named.
 func configuredName(c *cli.Context) (string, error) {
 	conf, err := settings(c)
+	if err == nil && c.Command.Name == "stop" {
+		err = ambiguous(c)
+	}
 	if err != nil {
 		return "", err
 	}
 	return resolve(conf.Name)
+}
+
+// ambiguous is the error of a stop that would stop another instance than is meant: a file that may name it is wrong. Who only looks is
+// told of that, and sees which one it is.
+func ambiguous(c *cli.Context) error {
+	_, bad, _ := config.LoadSound(sources(c))
+	for _, err := range bad {
+		if _, ok := errors.AsType[*config.FileError](err); ok {
+			return &usage{fmt.Errorf("%w; name the instance, for this may be where its name stands: stackemu stop NAME", err)}
+		}
+	}
+	return nil
 }
 
 // resolve checks a name.

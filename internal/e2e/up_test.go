@@ -42,6 +42,9 @@ func TestUp(t *testing.T) {
 	if e.key() != key {
 		t.Error("a resumed session has another key")
 	}
+	if log := e.read("messages.jsonl"); !strings.Contains(log, `"atPort":true`) || strings.Contains(log, "RefreshFailed") {
+		t.Error("the guest's tools were not called at their port")
+	}
 	if kept := e.worksWith(key); kept != mine {
 		t.Errorf("after a stop and a start: %+v, want %+v", kept, mine)
 	}

@@ -125,5 +125,10 @@ func (g *Client) pollExec(ctx context.Context, pid int64) (*ExecResult, error) {
 	if err := g.Execute(ctx, "guest-exec-status", map[string]int64{"pid": pid}, &s); err != nil || !s.Exited {
 		return nil, err
 	}
-	return &ExecResult{s.ExitCode, s.Signal, s.Out, s.Err, s.OutTruncated || s.ErrTruncated}, nil
+	truncated := s.OutTruncated || s.ErrTruncated || max(len(s.Out), len(s.Err)) >= maxCaptured
+	return &ExecResult{s.ExitCode, s.Signal, s.Out, s.Err, truncated}, nil
 }
+
+// maxCaptured is as much of an output as an agent keeps, in bytes (GUEST_EXEC_MAX_OUTPUT of its sources). Older agents do not tell that
+// there was more.
+const maxCaptured = 16 << 20

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +57,17 @@ func TestExecTruncated(t *testing.T) {
 		r, err := g.Exec(within(t, patience), "/bin/yes", nil, nil)
 		if err != nil || r.Truncated != want || string(r.Stdout) != "out" || string(r.Stderr) != "err" {
 			t.Errorf("%q: got %+v, %v", cut, r, err)
+		}
+	}
+}
+
+// An older agent does not tell that it has cut something off.
+func TestExecFull(t *testing.T) {
+	full := strings.Repeat("x", 16<<20)
+	g := serve(t, qemutest.Agent{Execs: map[string]qemutest.Exec{"/bin/yes": {Stdout: full}, "/bin/no": {Stdout: full[1:]}}}, nil)
+	for path, want := range map[string]bool{"/bin/yes": true, "/bin/no": false} {
+		if r, err := g.Exec(within(t, patience), path, nil, nil); err != nil || r.Truncated != want {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }

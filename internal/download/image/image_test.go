@@ -162,6 +162,25 @@ func TestReplacement(t *testing.T) {
 }
 
 // The release is replaced in the middle of a pull: what is fetched in the end is the new one.
+// The reference image is known by where it comes from: what is published is the disk alone.
+func TestOwnRelease(t *testing.T) {
+	p := newPlace(t, "")
+	p.server.ReleaseOf(image.OwnRepo, "emulator-dev-latest", "", map[string][]byte{name: disk(1)})
+	if _, err := p.pull(image.Request{Repo: image.OwnRepo}); err != nil {
+		t.Fatal(err)
+	}
+	if s := p.has(disk(1)); s.Profile != "reference" || !s.GuestTools {
+		t.Errorf("%+v", s)
+	}
+	p.server.Release("emulator-dev-latest", name, disk(2))
+	if _, err := p.pull(image.Request{}); err != nil {
+		t.Fatal(err)
+	}
+	if s := p.has(disk(2)); s.Profile != "" || s.GuestTools {
+		t.Errorf("the product's: %+v", s)
+	}
+}
+
 func TestReleaseIsReplacedMeanwhile(t *testing.T) {
 	p := newPlace(t, "")
 	id := p.server.Release("emulator-dev-latest", name, disk(1))

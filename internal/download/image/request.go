@@ -25,6 +25,7 @@ type Request struct {
 // Where images come from.
 const (
 	DefaultRepo   = "stack-auth/stack-auth"
+	OwnRepo       = "stackemu/stackemu" // publishes the reference image
 	DefaultBranch = "dev"
 	Workflow      = "qemu-emulator-build.yaml"
 )
