@@ -402,8 +402,9 @@ type fakeAgent struct {
 	closed chan struct{}
 }
 
-func (f fakeAgent) Sync(context.Context) error {
+func (f fakeAgent) Sync(ctx context.Context) error {
 	if f.m.world.mute.Add(-1) >= 0 {
+		<-ctx.Done()
 		return errors.New("qga: no answer")
 	}
 	return nil

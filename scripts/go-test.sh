@@ -10,6 +10,6 @@ mkdir -p "$(dirname "$log")"
 go test -v "$@" 2>&1 | tee "$log" | grep --line-buffered -E '^(ok|FAIL|panic|\?|#|[^ ]+\.go:)'
 failed=${PIPESTATUS[0]}
 if ((failed)); then
-  grep -E -A40 '^ *--- FAIL|^panic' "$log" || tail -n 40 "$log"
+  grep -E -B30 -A5 '^ *--- FAIL|^panic' "$log" || tail -n 40 "$log" # what a test says stands before its outcome
 fi
 exit "$failed"
