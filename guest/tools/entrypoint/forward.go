@@ -36,6 +36,7 @@ func forward(ctx context.Context, listener net.Listener, to string, log io.Write
 			return
 		}
 		wait.Go(func() {
+			defer conn.Close() // when it has been said why
 			if err := pass(ctx, conn, to); err != nil && ctx.Err() == nil {
 				fmt.Fprintln(log, "entrypoint: forward:", err)
 			}
@@ -45,7 +46,6 @@ func forward(ctx context.Context, listener net.Listener, to string, log io.Write
 
 // pass carries bytes both ways until both sides have ended.
 func pass(ctx context.Context, conn net.Conn, to string) error {
-	defer conn.Close()
 	dialer := net.Dialer{Timeout: dialTimeout}
 	other, err := dialer.DialContext(ctx, "tcp", to)
 	if err != nil {
