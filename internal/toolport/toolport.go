@@ -23,9 +23,9 @@ import (
 // ErrUnheard is the error of a call that nobody has read, as far as can be told: another way may be taken.
 var ErrUnheard = errors.New("the guest's tools do not answer at their port")
 
-// heardTimeout is what a guest gets to say that it has read a call. It takes some milliseconds, and under an emulated CPU that has
-// others to run some tenths of a second.
-const heardTimeout = 3 * time.Second
+// heardTimeout is what a guest gets to say that it has read a call. It takes a tenth of a second under an emulated CPU, and seconds where
+// eight of them are started at once on two real ones.
+const heardTimeout = 10 * time.Second
 
 // Call asks for what is in r, at the socket at path, and waits for what came of it. Steps that have failed are in the result.
 func Call(ctx context.Context, path string, r *guestapi.Request) (guestapi.Result, error) {

@@ -1,7 +1,7 @@
 // Package toolport answers the host at a virtio-serial port, in a process that is there all the time.
 //
 // A guest that has just been resumed under an emulated CPU has none of its code translated. The start of a process, with all that
-// its packages set up, takes a third of a second then; a process that waits already takes a tenth of that.
+// its packages set up, takes a third of a second then, which a process that waits already spares.
 //
 // The port outlives its users. A host that comes finds in it what the one before it has not read, and the guest the beginning of a
 // call that was cut off: so calls have ids, a host's first byte is a line break, and what is not a call is passed over.
