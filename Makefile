@@ -71,7 +71,7 @@ e2e: setup-test bin/stackemu ## run the end-to-end tests on the reference image 
 # Where arm64 is foreign, everything in the guest is translated, while the image is built and while it runs.
 E2E_ARM64_IMAGE := $(E2E_IMAGES)/stack-emulator-arm64.qcow2
 e2e-arm64: export EMULATOR_ARCH := arm64
-e2e-arm64: setup-build bin/stackemu ## build, boot, capture and resume the image of arm64 (long, and not part of test: ten minutes and more on amd64)
+e2e-arm64: setup-build bin/stackemu ## build, boot, capture and resume the image of arm64 (long, and not part of test: five minutes and more on amd64)
 	@scripts/setup.sh --arch arm64
 	scripts/e2e-image.sh "$(E2E_ARM64_IMAGE)"
 	STACKEMU_E2E_IMAGE="$(E2E_ARM64_IMAGE)" STACKEMU_E2E_BIN="$(CURDIR)/bin/stackemu" \

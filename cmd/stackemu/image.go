@@ -35,7 +35,7 @@ func imageCommand() *cli.Command {
 			Name:  "build",
 			Usage: "build the reference image, or one around a container image of yours",
 			Description: "Builds a Debian VM with the stack in it as one container, boots it once to set up its database, and writes a compressed\n" +
-				"qcow2. It takes a few minutes; an image of arm64 on another machine takes half an hour, as all its programs are translated, and\n" +
+				"qcow2. It takes a few minutes; an image of arm64 on another machine takes five minutes to half an hour, as all its programs are translated, and\n" +
 				"needs `scripts/setup.sh --arch arm64`. Instances that run on an older image keep it.\n\nExample: stackemu image build --container my-stack.tar",
 			Flags: []cli.Flag{
 				archFlag(),
@@ -121,7 +121,7 @@ func buildImage(ctx context.Context, c *cli.Context, conf config.Config) error {
 		return err
 	}
 	if conf.Arch != runtime.GOARCH {
-		screen.Line(view.Info, "programs of "+conf.Arch+" are translated, also those that install packages: this takes about half an hour on two cores")
+		screen.Line(view.Info, "programs of "+conf.Arch+" are translated, also those that install packages: this takes five minutes to half an hour on two cores")
 	}
 	began := time.Now()
 	built, err := guest.Build(ctx, guest.Options{
