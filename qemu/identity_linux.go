@@ -20,7 +20,8 @@ func BootID() (string, error) {
 	return strings.TrimSpace(string(id)), nil
 }
 
-// startOf returns when a process began, in clock ticks since boot: field 22 of /proc/PID/stat. A zombie is gone.
+// startOf returns when a process began, in clock ticks since boot: field 22 of /proc/PID/stat. A zombie is gone, unless threads of it are
+// left: its files, listening sockets among them, are closed by the last one.
 func startOf(pid int) (string, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -29,11 +30,11 @@ func startOf(pid int) (string, error) {
 	// Field 2, the program's name in brackets, may hold anything, brackets and blanks too.
 	_, rest, found := bytes.Cut(stat[max(0, bytes.LastIndexByte(stat, ')')):], []byte(") "))
 	fields := bytes.Fields(rest)
-	const state, start = 0, 22 - 3 // fields 3 and 22; those from 3 on are left
+	const state, threads, start = 0, 20 - 3, 22 - 3 // fields 3, 20 and 22; those from 3 on are left
 	if !found || len(fields) <= start {
 		return "", fmt.Errorf("cannot read /proc/%d/stat", pid)
 	}
-	if s := fields[state][0]; s == 'Z' || s == 'X' {
+	if s := fields[state][0]; (s == 'Z' || s == 'X') && len(fields[threads]) == 1 && fields[threads][0] <= '1' {
 		return "", errGone
 	}
 	return string(fields[start]), nil
