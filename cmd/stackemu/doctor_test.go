@@ -16,7 +16,7 @@ func TestDoctor(t *testing.T) {
 	e.env = append(e.env, "GITHUB_TOKEN=topsecret")
 	e.run(0, "start")
 	c := e.run(0, "doctor")
-	e.says(c, "^ok +environment ", "^ok +qemu_version +QEMU emulator version 10", "^ok +snapshot_formats ", "^ok +accelerator ", "^ok +hard_links ", "^ok +image +/",
+	e.says(c, "^ok +environment ", "^ok +qemu_version +QEMU emulator version 10", "^ok +snapshot_formats ", "^(ok|warning) +accelerator ", "^ok +hard_links ", "^ok +image +/",
 		"^ok +ports +of the default instance: .* are its own, for it runs$", "^ok +instances +1, ", `^ok +github_token +there is one \(GITHUB_TOKEN\)$`)
 	e.saysNot(c, "topsecret")
 	e.stopped("default")

@@ -99,12 +99,30 @@ func write(t testing.TB, path string, data []byte) {
 // overwrite changes bytes of a file in place.
 func overwrite(t testing.TB, path string, at int64, data string) {
 	t.Helper()
+	unlock(t, path)
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = f.WriteAt([]byte(data), at)
 	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unlock lets somebody who is not root, either, change a file that is only to be read.
+func unlock(t testing.TB, path string) {
+	t.Helper()
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// truncate gives a file another size.
+func truncate(t testing.TB, path string, size int64) {
+	t.Helper()
+	unlock(t, path)
+	if err := os.Truncate(path, size); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -196,8 +196,8 @@ func TestCrashWhileRestoring(t *testing.T) {
 // What does not give the raw data back is no snapshot.
 func TestDamagedPackedFile(t *testing.T) {
 	for what, spoil := range map[string]func(t *testing.T, path string){
-		"emptied":   func(t *testing.T, path string) { check(t, os.Truncate(path, 0)) },
-		"truncated": func(t *testing.T, path string) { check(t, os.Truncate(path, size(t, path)-30)) },
+		"emptied":   func(t *testing.T, path string) { truncate(t, path, 0) },
+		"truncated": func(t *testing.T, path string) { truncate(t, path, size(t, path)-30) },
 		"flipped":   func(t *testing.T, path string) { rot(t, path, 40) },
 		"another": func(t *testing.T, path string) {
 			other := filepath.Join(t.TempDir(), "other")

@@ -106,9 +106,9 @@ func TestDamageIsFound(t *testing.T) {
 
 var damages = map[string]func(t *testing.T, path string){
 	"removed":   func(t *testing.T, path string) { check(t, os.Remove(path)) },
-	"emptied":   func(t *testing.T, path string) { check(t, os.Truncate(path, 0)) },
-	"truncated": func(t *testing.T, path string) { check(t, os.Truncate(path, size(t, path)-2)) },
-	"longer":    func(t *testing.T, path string) { check(t, os.Truncate(path, size(t, path)+1)) },
+	"emptied":   func(t *testing.T, path string) { truncate(t, path, 0) },
+	"truncated": func(t *testing.T, path string) { truncate(t, path, size(t, path)-2) },
+	"longer":    func(t *testing.T, path string) { truncate(t, path, size(t, path)+1) },
 	"flipped": func(t *testing.T, path string) {
 		flip(t, path)
 	},
@@ -123,6 +123,7 @@ var damages = map[string]func(t *testing.T, path string){
 
 // flip changes a bit in the middle of a file.
 func flip(t *testing.T, path string) {
+	unlock(t, path)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	check(t, err)
 	b, at := []byte{0}, size(t, path)/2
