@@ -194,7 +194,7 @@ func (e *emulator) in(t *testing.T) *emulator {
 
 func truncate(t *testing.T, path string, size int64) {
 	t.Helper()
-	if err := os.Truncate(path, size); err != nil {
+	if err := errors.Join(os.Chmod(path, 0o600), os.Truncate(path, size)); err != nil { // it is only to be read, also by who is not root
 		t.Fatal(err)
 	}
 }
