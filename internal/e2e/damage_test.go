@@ -194,7 +194,16 @@ func (e *emulator) in(t *testing.T) *emulator {
 
 func truncate(t *testing.T, path string, size int64) {
 	t.Helper()
-	if err := errors.Join(os.Chmod(path, 0o600), os.Truncate(path, size)); err != nil { // it is only to be read, also by who is not root
+	unlock(t, path)
+	if err := os.Truncate(path, size); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unlock lets somebody who is not root, either, change a file that is only to be read.
+func unlock(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -211,6 +220,7 @@ func foreign(t *testing.T, dir string) {
 	if theirs == string(text) {
 		t.Fatalf("no processor in %s", text)
 	}
+	unlock(t, path)
 	if err := os.WriteFile(path, []byte(theirs), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -223,6 +233,7 @@ func flip(t *testing.T, path string, oldTime bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	unlock(t, path)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
