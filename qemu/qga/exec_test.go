@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,13 +13,26 @@ import (
 	"github.com/stackemu/stackemu/qemu/qga"
 )
 
-// serve returns a client of a played agent.
+// serve returns a client of a played agent. There is a socket between them, as there is before a real one: in a pipe without
+// a buffer an agent whose answer nobody waits for any more and a client that asks anew would wait for each other.
 func serve(t *testing.T, a qemutest.Agent, poweroff func()) *qga.Client {
 	t.Helper()
-	ours, theirs := net.Pipe()
-	go a.Serve(theirs, poweroff)
-	g := qga.New(ours)
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "qga"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	g, err := qga.Dial(within(t, patience), l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { g.Close() })
+	theirs, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { theirs.Close() })
+	go a.Serve(theirs, poweroff)
 	return g
 }
 
