@@ -44,7 +44,7 @@ func (p *fakePuller) Pull(ctx context.Context, r image.Request, tell func(image.
 		}
 	}
 	if p.panics {
-		panic("oops")
+		panic("injected")
 	}
 	if p.err != nil {
 		return image.Result{}, p.err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,8 @@ import (
 	"github.com/stackemu/stackemu/internal/guestapi"
 	"github.com/stackemu/stackemu/internal/lifecycle"
 	"github.com/stackemu/stackemu/internal/snapshot"
+	"github.com/stackemu/stackemu/internal/trace"
+	"github.com/stackemu/stackemu/internal/tracetest"
 	"github.com/stackemu/stackemu/messages"
 	"github.com/stackemu/stackemu/qemu"
 	"github.com/stackemu/stackemu/qemu/qemutest"
@@ -515,11 +518,29 @@ func (p *play) close() {
 	if w := p.world; w.opened != 0 || w.boots != 0 {
 		p.Errorf("left open: %d instances, %d boots", w.opened, w.boots)
 	}
+	p.handled()
 	for n, m := range p.world.machines {
 		select {
 		case <-m.done:
 		default:
 			p.Errorf("machine %d still runs", n)
+		}
+	}
+}
+
+// handled checks that the log tells of each failure what came of it.
+func (p *play) handled() {
+	log, err := trace.ReadFiles(p.world.MessagesLog())
+	if errors.Is(err, fs.ErrNotExist) {
+		return // it could not be opened
+	}
+	if err != nil {
+		p.Error(err)
+		return
+	}
+	for _, loose := range tracetest.Unhandled(log) {
+		if !strings.Contains(loose, "injected") {
+			p.Error(loose)
 		}
 	}
 }
