@@ -76,6 +76,7 @@ func TestChaos(t *testing.T) {
 	}
 	h.mustRun("stop", "--all")
 	h.nothingLeft()
+	h.allHandled()
 }
 
 // torment hurts one instance until the time is over, or until it cannot be brought back.

@@ -15,6 +15,8 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/stackemu/stackemu/internal/hostport"
+	"github.com/stackemu/stackemu/internal/trace"
+	"github.com/stackemu/stackemu/internal/tracetest"
 )
 
 // farewell is how long a supervisor may take to end that has given its instance back and said its last word.
@@ -73,6 +75,25 @@ func (h *house) nothingLeft() {
 	for port := range h.given {
 		if err := errors.Join(hostport.Check(port), hostport.Check(port+1)); err != nil {
 			h.Error(err)
+		}
+	}
+}
+
+// allHandled checks that the message logs tell of each failure what came of it.
+func (h *house) allHandled() {
+	h.Helper()
+	names, err := h.config.Folders().Instances()
+	if err != nil {
+		h.Fatal(err)
+	}
+	for _, name := range names {
+		log, err := trace.ReadFiles(h.files(name).MessagesLog)
+		if err != nil {
+			h.Error(err)
+			continue
+		}
+		for _, loose := range tracetest.Unhandled(log) {
+			h.Errorf("%s: %s", name, loose)
 		}
 	}
 }
