@@ -60,6 +60,8 @@ type fakeWorld struct {
 	puller *fakePuller // there is no image before it has pulled one; nil where there is one
 
 	warm       bool // snapshots and sessions can be taken
+	open       bool // the services of a guest that is resumed can be reached at once
+	refreshFor time.Duration
 	strict     bool // with --require-snapshot
 	captureErr error
 	onLoad     func() // before it ends; nil for nothing
@@ -141,6 +143,7 @@ func (w *fakeWorld) Prepare(_ context.Context, choice Choice) (*Boot, error) {
 	return &Boot{
 		Way:         m.way,
 		Sessions:    w.warm,
+		Open:        w.open && m.way == lifecycle.Resume,
 		Services:    []messages.Service{{Name: "backend", URL: "http://localhost:26701"}, {Name: "dashboard", URL: "http://localhost:26700"}},
 		Checks:      []Check{check("backend"), check("dashboard")},
 		Launch:      m.launch,
@@ -439,6 +442,7 @@ func (m *fakeMachine) askTools(context.Context) (guestapi.Result, error) {
 
 func (m *fakeMachine) refresh() (guestapi.Result, error) {
 	m.asks++
+	time.Sleep(m.world.refreshFor)
 	if m.world.refreshErr != nil {
 		if err := m.world.refreshErr(m.asks); err != nil {
 			return guestapi.Result{}, err

@@ -78,7 +78,7 @@ var ways = map[instance.Way]lifecycle.Way{instance.Cold: lifecycle.Cold, instanc
 func (i realInstance) Prepare(ctx context.Context, choice Choice) (*Boot, error) {
 	var from instance.Choice
 	if choice.Snapshot != nil {
-		from.Resume = &choice.Snapshot.Files
+		from.Resume, from.Runtime = &choice.Snapshot.Files, choice.Snapshot.Runtime
 	}
 	if choice.Capture != nil {
 		from.Capture = &choice.Capture.Files
@@ -87,7 +87,7 @@ func (i realInstance) Prepare(ctx context.Context, choice Choice) (*Boot, error)
 	if err != nil {
 		return nil, err
 	}
-	boot := &Boot{Way: ways[b.Way], Sessions: b.Sessions(), Ready: b.Ready, Notes: b.Notes,
+	boot := &Boot{Way: ways[b.Way], Sessions: b.Sessions(), Open: b.Open(), Ready: b.Ready, Notes: b.Notes,
 		Confirm: b.Confirm, Seal: b.Seal, Manifest: b.Manifest, Explain: b.Explain, Close: b.Close}
 	if b.HasName() {
 		boot.Name = b.Name

@@ -115,7 +115,7 @@ func (e *emulator) prepared(c actor.Context, p *prepared) {
 	}
 	e.boot = p.boot
 	e.tellNotes(c, p.boot.Notes)
-	e.step(c, lifecycle.Prepared{Way: p.boot.Way, Sessions: p.boot.Sessions})
+	e.step(c, lifecycle.Prepared{Way: p.boot.Way, Sessions: p.boot.Sessions, Open: p.boot.Open})
 }
 
 // tellNotes tells the user what was found. The next generation finds the same.

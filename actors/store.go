@@ -196,7 +196,7 @@ func (s *store) found(c actor.Context, f *found) {
 	r.held, r.reserved = f.held, f.reserved
 	switch {
 	case f.held != nil:
-		r.emulator.Tell(c, &messages.SnapshotGranted{Key: r.want.Key, Files: f.held.Files()})
+		r.emulator.Tell(c, &messages.SnapshotGranted{Key: r.want.Key, Files: f.held.Files(), Runtime: f.held.Manifest.Runtime})
 	case f.reserved != nil:
 		r.emulator.Tell(c, &messages.CaptureGranted{Key: r.want.Key, Files: f.reserved.Files(), Why: f.why})
 	default:

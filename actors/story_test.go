@@ -159,6 +159,18 @@ func TestCaptureResumeSession(t *testing.T) {
 	})
 }
 
+// Where nothing keeps the host ports closed, the services are asked while the guest is brought up to date.
+func TestServicesAreAskedMeanwhile(t *testing.T) {
+	stage(t, &fakeWorld{bootFor: 15 * time.Second, warm: true, open: true, refreshFor: 2 * time.Second}, func(p *play) {
+		p.up()
+		p.tree.Tell(&messages.StopInstances{})
+		p.end()
+		p.forget()
+		p.up()
+		p.story("preparing", "notice: slow, but works", "resuming", "refreshing", "backend healthy", "dashboard healthy", "probing", "ready, resumed")
+	})
+}
+
 // A VM that its new supervisor cannot make sense of is replaced by a boot of its disk.
 func TestAdoptionFallsBack(t *testing.T) {
 	w := &fakeWorld{warm: true, orphan: true, ownDisk: true}

@@ -60,6 +60,7 @@ type Choice struct {
 type Boot struct {
 	Way      lifecycle.Way
 	Sessions bool               // a stop can save it
+	Open     bool               // its services can be reached from its first step on, and run on while it is brought up to date
 	Ready    time.Time          // when it had become ready under a former supervisor; zero if it has had none
 	Services []messages.Service // what the profile offers, for the user
 	Checks   []Check            // how the prober sees that they are healthy

@@ -17,8 +17,9 @@ type WantSnapshot struct {
 
 // SnapshotGranted gives an instance a snapshot to resume. From the store to an emulator.
 type SnapshotGranted struct {
-	Key   string         `json:"key"`
-	Files snapshot.Files `json:"-"`
+	Key     string            `json:"key"`
+	Files   snapshot.Files    `json:"-"`
+	Runtime map[string]string `json:"-"` // what its guest knows of its host; nil when nobody can say
 }
 
 // CaptureGranted gives an instance a directory to capture into, because there is no snapshot. From the store to an emulator.

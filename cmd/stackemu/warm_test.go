@@ -78,26 +78,34 @@ func TestFirstUpCapturesAndResumes(t *testing.T) {
 	}
 }
 
-// What the guest is told is about this host and now, and of what the capture's guest was told nothing is left.
+// What the guest is told is about this host and now. The ports that it was captured with it knows; others it is told.
 func TestGuestIsToldWhereItIs(t *testing.T) {
 	t.Parallel()
 	s := healthy
 	s.Guest = &qemutest.Guest{RequestTo: filepath.Join(t.TempDir(), "request")}
 	e := newEmulator(t, s)
-	began := time.Now()
-	e.stop(e.up())
-	text, err := os.ReadFile(s.Guest.RequestTo)
-	if err != nil {
-		t.Fatal(err)
+	told := func() (r guestapi.Request) {
+		began := time.Now()
+		e.stop(e.up())
+		text, err := os.ReadFile(s.Guest.RequestTo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Time.Before(began) || r.Time.After(time.Now()) || len(r.Entropy) < 32 || len(r.Secrets) != len(guestapi.SecretNames) {
+			t.Errorf("got %v, %d bytes of entropy, %d secrets", r.Time, len(r.Entropy), len(r.Secrets))
+		}
+		return r
 	}
-	var r guestapi.Request
-	if err := json.Unmarshal(text, &r); err != nil {
-		t.Fatal(err)
+	if r := told(); r.Runtime != nil {
+		t.Errorf("it knows where it is, and is told %v", r.Runtime)
 	}
-	if r.Time.Before(began) || r.Time.After(time.Now()) || len(r.Entropy) < 32 || len(r.Secrets) != len(guestapi.SecretNames) {
-		t.Errorf("got %v, %d bytes of entropy, %d secrets", r.Time, len(r.Entropy), len(r.Secrets))
-	}
-	if port := r.Runtime["STACK_EMULATOR_BACKEND_HOST_PORT"]; port != strconv.Itoa(e.port["BACKEND"]) {
+	e.run(0, "reset", "--yes")
+	e.port["BACKEND"] = freePort(t)
+	e.env = append(e.env, fmt.Sprintf("EMULATOR_BACKEND_PORT=%d", e.port["BACKEND"]))
+	if port := told().Runtime["STACK_EMULATOR_BACKEND_HOST_PORT"]; port != strconv.Itoa(e.port["BACKEND"]) {
 		t.Errorf("the backend's port is %q", port)
 	}
 }

@@ -102,7 +102,7 @@ func (d *driven) prepare(ctx context.Context, r *room) error {
 	}
 	d.closers = append(d.closers, found.Close)
 	files := found.Files()
-	if d.boot, err = held.Prepare(ctx, instance.Choice{Resume: &files}); err != nil {
+	if d.boot, err = held.Prepare(ctx, instance.Choice{Resume: &files, Runtime: found.Manifest.Runtime}); err != nil {
 		return err
 	}
 	d.closers = append(d.closers, d.boot.Close)

@@ -69,7 +69,7 @@ func (e *emulator) resumedWith(change func(*config.Config)) *guest {
 		g.must(err)
 		g.Cleanup(func() { _ = held.Close() })
 		files := held.Files()
-		choice.Resume = &files
+		choice.Resume, choice.Runtime = &files, held.Manifest.Runtime
 	}
 	g.launch(choice)
 	if g.boot.Way == instance.Resume {

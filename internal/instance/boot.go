@@ -56,7 +56,7 @@ type Boot struct {
 	kept    *snapshot.Files                        // what is captured
 	fresh   bool                                   // its disk may be thrown away yet
 	secrets map[string]string
-	told    map[string]string // what the guest has been told of this host, once it knows
+	told    map[string]string // what the guest knows of this host; nil when nobody can say
 	tools   bool              // the guest has ours
 	plugged bool              // its mounts are in the machine
 	adopted *qemu.Identity    // not nil when it runs already
@@ -83,6 +83,10 @@ func (b *Boot) Services() []profile.Service { return b.profile.Services }
 
 // Sessions tells whether a stop can save what the machine has become.
 func (b *Boot) Sessions() bool { return !b.config.NoSnapshot && b.sessionFormat() != "" }
+
+// Open tells whether the services of a resumed guest can be reached from its first step on, and will run on as they are: their ports are
+// not kept closed, and nothing that the guest is told makes it restart them.
+func (b *Boot) Open() bool { return b.Way == Resume && !b.fenced() && b.knowsHost() }
 
 // Launch starts QEMU, and notes whose process it is, or takes the one that runs.
 func (b *Boot) Launch() (Process, error) {

@@ -51,10 +51,10 @@ func (b *Boot) freshDisk(ctx context.Context) error {
 	return errors.Join(b.overlayOn(ctx, b.files.Base), b.blankRAM())
 }
 
-// resume makes an overlay on the disk layer of a snapshot.
-func (b *Boot) resume(ctx context.Context, from snapshot.Files) error {
-	b.Way = Resume
+// resume makes an overlay on the disk layer of a snapshot, whose guest knows what told says.
+func (b *Boot) resume(ctx context.Context, from snapshot.Files, told map[string]string) error {
 	b.resumeFrom(b.format(), from)
+	b.told = told
 	if b.HasName() {
 		b.noteForeign() // which is in the way
 		if err := b.Name(); err != nil {

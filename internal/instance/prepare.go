@@ -20,8 +20,9 @@ import (
 // Choice is what a run of QEMU starts from. The zero Choice is the instance's saved session or its disk, and the image when
 // it has neither.
 type Choice struct {
-	Resume  *snapshot.Files // the snapshot to resume
-	Capture *snapshot.Files // what is to be captured
+	Resume  *snapshot.Files   // the snapshot to resume
+	Runtime map[string]string // what its guest knows of its host; nil when nobody can say
+	Capture *snapshot.Files   // what is to be captured
 }
 
 // Prepare makes everything ready for one run of QEMU, after a [Instance.Survey]. It returns soon after ctx is done.
@@ -38,7 +39,7 @@ func (i *Instance) Prepare(ctx context.Context, choice Choice) (*Boot, error) {
 	case choice.Capture != nil:
 		disks = func(ctx context.Context) error { return b.capture(ctx, *choice.Capture) }
 	case choice.Resume != nil:
-		disks = func(ctx context.Context) error { return b.resume(ctx, *choice.Resume) }
+		disks = func(ctx context.Context) error { return b.resume(ctx, *choice.Resume, choice.Runtime) }
 	case s.ownDisk:
 		disks = b.ownDisk
 	default:

@@ -43,7 +43,7 @@ func (b *Boot) Refresh(ctx context.Context, g *qga.Client) (guestapi.Result, err
 		}
 		result.Steps = append(result.Steps, step)
 	}
-	b.told = request.Runtime
+	b.told = b.runtimeEnv()
 	return result, nil
 }
 
@@ -63,17 +63,20 @@ func (b *Boot) RefreshAtPort(ctx context.Context) (guestapi.Result, error) {
 		err = failed(result)
 	}
 	if err == nil {
-		b.told = request.Runtime
+		b.told = b.runtimeEnv()
 	}
 	return result, err
 }
 
-// wanted is what the guest is to be told.
+// wanted is what the guest is to be told. What it knows of its host it is not told again: to compare takes it longer than us.
 func (b *Boot) wanted() guestapi.Request {
 	if b.secrets == nil && b.rotates() {
 		b.secrets = freshSecrets(b.secretNames())
 	}
-	request := guestapi.Request{Runtime: b.runtimeEnv(), Mounts: b.guestMounts()}
+	request := guestapi.Request{Mounts: b.guestMounts()}
+	if !b.knowsHost() {
+		request.Runtime = b.runtimeEnv()
+	}
 	if b.profile.Rotation == nil {
 		request.Secrets = b.secrets
 	}
@@ -126,8 +129,12 @@ func failed(result guestapi.Result) error {
 // wantsClockOnly tells whether everything but the clock is in the guest already, as in a session that was saved with the ports
 // that it has now. A session is used once, so its random numbers are nobody else's.
 func (b *Boot) wantsClockOnly(r guestapi.Request) bool {
-	return b.session != nil && b.session.told != nil && maps.Equal(b.session.told, r.Runtime) && len(r.Mounts) == 0 && len(r.Secrets) == 0
+	return b.session != nil && r.Runtime == nil && len(r.Mounts) == 0 && len(r.Secrets) == 0
 }
+
+// knowsHost tells whether the guest knows this instance's host ports, and whatever else of its host it is told. One that boots reads
+// them from its config disk, but may have been built by somebody who does not look there.
+func (b *Boot) knowsHost() bool { return b.told != nil && maps.Equal(b.told, b.runtimeEnv()) }
 
 // setClock asks the agent itself. A process in the guest would take three times as long under TCG, where none of its code is
 // translated after a resume.

@@ -72,8 +72,7 @@ func filesOfSession(dir string) snapshot.Files {
 // session is a saved session that a run goes on from.
 type session struct {
 	files  sessionFiles
-	mapped bool              // its RAM is
-	told   map[string]string // what its guest knows of this host; nil when nobody has noted that
+	mapped bool // its RAM is
 }
 
 // sessionFiles are the three names of a session's directory.
@@ -143,7 +142,7 @@ func (b *Boot) resumeSession(context.Context) (bool, error) {
 	}
 	b.resumeFrom(b.sessionWay(record.Parts.Format), filesOfSession(dir))
 	b.session = b.sessionIn(dir, b.layout.RAMFile != "")
-	b.session.told = record.Runtime
+	b.told = record.Runtime
 	return true, nil
 }
 

@@ -98,8 +98,12 @@ func (b *Boot) Confirm() error {
 	return nil
 }
 
-// Quiet makes the guest ready for being saved: what it has written goes to its disk, and what is the host's goes away.
+// Quiet makes the guest ready for being saved: what it has written goes to its disk, and what is the host's goes away. What is captured
+// has come to rest before.
 func (b *Boot) Quiet(ctx context.Context, g *qga.Client) error {
+	if b.Way == Capture {
+		settle(ctx, g.CPUTime)
+	}
 	if err := errors.Join(b.unmount(ctx, g), run(ctx, g, nil, "/bin/sync")); err != nil {
 		return err
 	}
@@ -137,7 +141,7 @@ const contTimeout = 5 * time.Second
 
 // Manifest describes what was captured.
 func (b *Boot) Manifest() snapshot.Manifest {
-	return snapshot.Manifest{Argv: b.args, GuestTools: b.tools, Took: time.Since(b.began)}
+	return snapshot.Manifest{Argv: b.args, GuestTools: b.tools, Runtime: b.runtimeEnv(), Took: time.Since(b.began)}
 }
 
 // envLines is a file of variables, sorted.

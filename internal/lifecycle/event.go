@@ -9,10 +9,11 @@ type (
 	// Start asks for a running instance; CaptureOnly asks for no more than a snapshot to start from.
 	Start struct{ CaptureOnly bool }
 	// Prepared says that everything which QEMU needs is on disk, and how the machine comes to life. Sessions tells
-	// whether a stop can save what the machine has become.
+	// whether a stop can save what the machine has become. Open tells of a resume that its services can be reached from the guest's
+	// first step on, and run on while it is brought up to date.
 	Prepared struct {
-		Way      Way
-		Sessions bool
+		Way            Way
+		Sessions, Open bool
 	}
 	// PrepareFailed says why it is not. Another try does not help: the user has to act.
 	PrepareFailed struct{ Err error }

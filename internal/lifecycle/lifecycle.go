@@ -137,6 +137,8 @@ type Instance struct {
 	// Of the present generation.
 	way       Way
 	sessions  bool // it can be saved
+	open      bool // its services can be asked while it is brought up to date
+	healthy   bool // they have all answered
 	monitored bool // its monitor has answered
 	alive     bool // its guest has given a sign of life
 	opening   bool // while Capturing: its ports are open, or being opened

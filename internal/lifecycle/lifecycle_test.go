@@ -137,6 +137,32 @@ func TestResume(t *testing.T) {
 		"stopped", "disarm", "finish <nil>")
 }
 
+// Services that can be reached at once are asked at once. That all are well counts when the guest is up to date, and not before.
+func TestOpenResume(t *testing.T) {
+	loaded := []Event{Start{}, Prepared{Way: Resume, Sessions: true, Open: true}, MonitorUp{}, Loaded{}}
+	for name, test := range map[string]struct {
+		events []Event
+		want   []string
+	}{
+		"services first": {[]Event{Healthy{}, Refreshed{}, PortsOpened{}, Confirmed{}},
+			[]string{"openports", "probing", "deadline 45s", "confirm", "ready", "disarm"}},
+		"guest first": {[]Event{Refreshed{}, PortsOpened{}, Healthy{}, Confirmed{}},
+			[]string{"openports", "probing", "deadline 45s", "confirm", "ready", "disarm"}},
+		"it fails": {[]Event{Healthy{}, StageFailed{errBoom}, Drained{}},
+			[]string{"draining", "deadline 20s", "fallback: resume: boom", "drain", "preparing", "deadline 6m0s", "prepare cold"}},
+		"the next one boots": {[]Event{Healthy{}, StageFailed{errBoom}, Drained{}, Prepared{}, MonitorUp{}, GuestUp{}, Refreshed{}, PortsOpened{}},
+			[]string{"draining", "deadline 20s", "fallback: resume: boom", "drain", "preparing", "deadline 6m0s", "prepare cold",
+				"cold-booting", "deadline 30s", "boot", "deadline 1m40s", "refreshing", "deadline 1m0s", "refresh", "openports",
+				"probing", "deadline 4m0s", "probe"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := New(DefaultPolicy())
+			check(t, story(i, t0, loaded...)[8:], "refreshing", "deadline 1m0s", "refresh", "probe")
+			check(t, story(i, t0, test.events...), test.want...)
+		})
+	}
+}
+
 // A capture that is stopped is no success, unless it had been published or there was one before.
 func TestStoppedCapture(t *testing.T) {
 	only := Start{CaptureOnly: true}

@@ -44,7 +44,7 @@ func (i *Instance) Step(now time.Time, ev Event) []Effect {
 }
 
 func (i *Instance) prepare() []Effect {
-	i.monitored, i.alive, i.opening, i.saved, i.fellBack = false, false, false, false, false
+	i.monitored, i.alive, i.opening, i.healthy, i.saved, i.fellBack = false, false, false, false, false, false
 	return i.enter(Preparing, Arm{i.policy.PrepareTimeout, "preparing"}, Prepare{Cold: i.cold, Captured: i.captured})
 }
 
@@ -86,7 +86,7 @@ func (i *Instance) pulling(now time.Time, ev Event) []Effect {
 }
 
 func (i *Instance) launch(ev Prepared) []Effect {
-	i.way, i.sessions = ev.Way, ev.Sessions
+	i.way, i.sessions, i.open = ev.Way, ev.Sessions, ev.Open
 	if i.captureOnly && ev.Way != Capture { // there is a snapshot already
 		i.stopping = true
 		return i.drain()
@@ -168,17 +168,34 @@ func (i *Instance) adopting(ev Event) []Effect {
 }
 
 func (i *Instance) refresh() []Effect {
-	return i.enter(Refreshing, Arm{i.policy.RefreshTimeout, "bringing the guest up to date"}, Refresh{})
+	effects := i.enter(Refreshing, Arm{i.policy.RefreshTimeout, "bringing the guest up to date"}, Refresh{})
+	if i.open {
+		effects = append(effects, Probe{})
+	}
+	return effects
 }
 
 func (i *Instance) refreshing(ev Event) []Effect {
 	switch ev.(type) {
 	case Refreshed:
 		return []Effect{OpenPorts{}}
+	case Healthy: // ahead of the guest's answer
+		i.healthy = true
 	case PortsOpened:
-		return i.enter(Probing, i.awaitServices(), Probe{})
+		return i.enter(Probing, i.probe()...)
 	}
 	return nil
+}
+
+// probe asks the services, unless they are being asked already, and goes on at once where all have answered.
+func (i *Instance) probe() []Effect {
+	switch {
+	case i.healthy:
+		return []Effect{i.awaitServices(), Confirm{}}
+	case i.open:
+		return []Effect{i.awaitServices()}
+	}
+	return []Effect{i.awaitServices(), Probe{}}
 }
 
 func (i *Instance) probing(ev Event) []Effect {

@@ -14,16 +14,17 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// Manifest tells what a snapshot is made of and how it came to be. Whoever publishes one fills in Argv, GuestTools and
-// Took; the rest is the store's.
+// Manifest tells what a snapshot is made of and how it came to be. Whoever publishes one fills in Argv, GuestTools, Runtime
+// and Took; the rest is the store's.
 type Manifest struct {
 	Key   string `json:"key"`
 	Parts Parts  `json:"parts"`
 
-	Argv       []string      `json:"argv"`       // of the QEMU that was captured, without the program's name
-	GuestTools bool          `json:"guestTools"` // the image has stackguest in it
-	Created    time.Time     `json:"created"`    // UTC
-	Took       time.Duration `json:"tookNs"`     // from the start of the capture boot until the VM was stored
+	Argv       []string          `json:"argv"`              // of the QEMU that was captured, without the program's name
+	GuestTools bool              `json:"guestTools"`        // the image has stackguest in it
+	Runtime    map[string]string `json:"runtime,omitempty"` // what the guest knows of its host; nil when that was not noted
+	Created    time.Time         `json:"created"`           // UTC
+	Took       time.Duration     `json:"tookNs"`            // from the start of the capture boot until the VM was stored
 
 	Files []File `json:"files"`
 }

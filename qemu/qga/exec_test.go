@@ -98,6 +98,25 @@ func TestExecLeftRunning(t *testing.T) {
 	}
 }
 
+// Of a guest with two processors, as QEMU 10.0's agent tells it.
+func TestCPUTime(t *testing.T) {
+	g, p := connect(t)
+	go func() {
+		p.sync()
+		p.answer("guest-get-cpustats", `{"return": [`+
+			`{"type":"linux","cpu":0,"user":1000,"nice":1,"system":200,"idle":5000,"iowait":30,"irq":4,"softirq":5,"steal":0,"guest":0,"guestnice":0},`+
+			`{"type":"linux","cpu":1,"user":2000,"nice":0,"system":300,"idle":4000,"iowait":0,"irq":0,"softirq":10,"steal":6,"guest":0,"guestnice":0}]}`)
+		p.answer("guest-get-cpustats", `{"error": {"class": "CommandNotFound", "desc": "The command guest-get-cpustats has not been found"}}`)
+	}()
+	busy, idle, err := g.CPUTime(within(t, patience))
+	if busy != 3526*time.Millisecond || idle != 9030*time.Millisecond || err != nil {
+		t.Errorf("got %v, %v, %v", busy, idle, err)
+	}
+	if _, _, err := g.CPUTime(within(t, patience)); err == nil {
+		t.Error("an agent that does not know tells all the same")
+	}
+}
+
 func TestShutdownReachesTheGuest(t *testing.T) {
 	off := make(chan struct{})
 	g := serve(t, qemutest.Agent{}, func() { close(off) })
