@@ -39,7 +39,7 @@ func killSupervisorWithout(files func(home.Instance) []string) func(*target) (fu
 			return nil, err
 		}
 		for _, path := range files(x.files) {
-			if err := os.Remove(path); err != nil {
+			if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) { // another fault may have been there before
 				return nil, err
 			}
 		}
