@@ -34,7 +34,7 @@ func (q *Conn) LoadDevices(ctx context.Context, path string) error {
 func (q *Conn) load(ctx context.Context, path string, prepare func(context.Context) error) error {
 	ctx, cancel := bounded(ctx, MigrationTimeout)
 	defer cancel()
-	err := errors.Join(prepare(ctx), q.announceNothing(ctx))
+	err := prepare(ctx)
 	if err == nil {
 		args := fileChannel(path)
 		err = q.migrate(ctx, "migrate-incoming", with(args, stayOnError, false), nil)

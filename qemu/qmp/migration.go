@@ -115,12 +115,6 @@ func (q *Conn) setChannels(ctx context.Context, n int) error {
 	return q.execute(ctx, "migrate-set-parameters", map[string]int{"multifd-channels": n}, nil)
 }
 
-// announceNothing keeps QEMU and the guest from telling the network five times where the guest is now: after a load here it is where
-// it was, behind a network of its own, and has better things to do.
-func (q *Conn) announceNothing(ctx context.Context) error {
-	return q.execute(ctx, "migrate-set-parameters", map[string]int{"announce-rounds": 0}, nil)
-}
-
 // unthrottle lets a save write as fast as it can. QEMU's own limit, 128 MiB/s, spares a network.
 func (q *Conn) unthrottle(ctx context.Context) error {
 	return q.execute(ctx, "migrate-set-parameters", map[string]int64{"max-bandwidth": noLimit}, nil)
