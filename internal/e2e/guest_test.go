@@ -163,6 +163,22 @@ func (g *guest) save() {
 	g.kill()
 }
 
+// powersOff has the guest switch itself off, and sees that QEMU ends as it should: what a load has set in it has brought it down at
+// this point before (docs/decisions/0024).
+func (g *guest) powersOff() {
+	g.Helper()
+	g.must(g.agent.Shutdown(g.ctx))
+	select {
+	case <-g.process.Done():
+	case <-g.ctx.Done():
+		g.Fatal("the guest is still on")
+	}
+	if err := g.process.Err(); err != nil {
+		g.Errorf("QEMU, when the guest has switched itself off: %v", err)
+	}
+	g.kill()
+}
+
 // sh runs a shell script in the guest and gives what it printed.
 func (g *guest) sh(script string) string {
 	g.Helper()

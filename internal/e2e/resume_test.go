@@ -166,7 +166,7 @@ func TestSessionGoesOn(t *testing.T) {
 		t.Error("a session has another key")
 	}
 	e.worksWith(key)
-	g.kill()
+	g.powersOff()
 }
 
 // Rotated secrets last: whatever starts again in the guest starts with them.
