@@ -11,8 +11,8 @@ import (
 	"github.com/diskfs/go-diskfs"
 
 	"github.com/stackemu/stackemu/internal/config"
-	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/internal/guestapi"
+	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/internal/instance"
 	"github.com/stackemu/stackemu/internal/snapshot"
 )
