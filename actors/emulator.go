@@ -168,6 +168,9 @@ func (e *emulator) Receive(c actor.Context) {
 		e.step(c, lifecycle.BackoffOver{})
 	case *successorDue:
 		e.succeed(c, m)
+	case *cleared:
+		e.cleared = true
+		e.drainNext(c)
 
 	case *actor.Terminated:
 		e.terminated(c, m.Who)

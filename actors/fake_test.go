@@ -182,6 +182,7 @@ type fakeMachine struct {
 	closed chan struct{} // the monitor's end, after its last event
 	open   bool          // the guest's agent has opened its port
 	hung   bool          // does not negotiate any more
+	asked  chan struct{} // not nil: what asks for the machine's state is told of here, and waits
 	paused bool          // by QEMU, because of a full disk
 	asks   int           // for a refresh
 	calls  int           // of the tools at their port
@@ -317,8 +318,14 @@ func (f *fakeMonitor) Status(ctx context.Context) (string, error) {
 		return "", context.Cause(ctx)
 	}
 	f.m.mu.Lock()
-	defer f.m.mu.Unlock()
-	if f.m.paused {
+	asked, paused := f.m.asked, f.m.paused
+	f.m.mu.Unlock()
+	if asked != nil {
+		asked <- struct{}{}
+		<-f.closed
+		return "", f.Err()
+	}
+	if paused {
 		return "io-error", nil
 	}
 	return "running", nil

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -30,6 +31,8 @@ type generation struct {
 	services    map[string]*messages.ServiceChanged
 	probing     bool // the services are being asked
 	draining    bool
+	clearing    bool // its files are being removed
+	cleared     bool // they are gone
 
 	asking          bool   // the store has been asked, and may hold something for this generation
 	granted         bool   // it is resumed from a snapshot of the store
@@ -51,7 +54,8 @@ type generation struct {
 // child is one place in a generation. A successor of a failed actor takes the same place.
 type child struct {
 	kind     string
-	pid      *actor.PID // nil while it waits for its successor
+	pid      *actor.PID // nil once it is gone
+	replaced bool       // its successor is arranged for
 	spawns   int
 	failures []time.Time
 	produce  func() actor.Actor
@@ -71,6 +75,11 @@ type successorDue struct {
 	generation int
 	child      *child
 }
+
+// cleared tells that nothing is left of a generation.
+type cleared struct{ err error }
+
+func (m *cleared) failure() error { return m.err }
 
 func newGeneration(parent life, number int) generation {
 	return generation{number: number, span: parent.nested(), services: map[string]*messages.ServiceChanged{}}
@@ -126,7 +135,7 @@ func (e *emulator) spawn(c actor.Context, ch *child) {
 	if err != nil {
 		panic(fmt.Errorf("spawn %s: %w", name, err)) // a name is used once: this is a bug
 	}
-	ch.pid = pid
+	ch.pid, ch.replaced = pid, false
 	ch.adopted(pid)
 }
 
@@ -152,12 +161,14 @@ func (e *emulator) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, who *
 	e.replace(c, who, err)
 }
 
-// replace arranges for a successor, within the budget of the place.
+// replace arranges for a successor, within the budget of the place. A child can fail twice: by what it tells, and by what it was
+// doing meanwhile.
 func (e *emulator) replace(c actor.Context, who *actor.PID, err error) {
 	ch := e.childWith(who)
-	if ch == nil || e.draining {
+	if ch == nil || ch.replaced || e.draining {
 		return
 	}
+	ch.replaced = true
 	now := time.Now()
 	for len(ch.failures) > 0 && now.Sub(ch.failures[0]) > failureWindow {
 		ch.failures = ch.failures[1:]
@@ -258,10 +269,9 @@ func (e *emulator) drainNext(c actor.Context) {
 	switch {
 	case e.image.asked: // what has arrived is being kept
 	case e.counting: // nothing ends before that is on the disk
+	case len(e.children) == 0 && e.boot != nil && !e.cleared:
+		e.clear(c)
 	case len(e.children) == 0:
-		if e.boot != nil {
-			_ = e.boot.Close()
-		}
 		e.release(c)
 		e.step(c, lifecycle.Drained{})
 	case len(e.children) == 1 && e.machine.is(e.children[0].pid):
@@ -271,6 +281,16 @@ func (e *emulator) drainNext(c actor.Context) {
 			c.Stop(e.children[0].pid)
 		}
 	}
+}
+
+// clear removes the files of a generation that is gone. That takes a while where the guest's RAM is one of them.
+func (e *emulator) clear(c actor.Context) {
+	if e.clearing {
+		return
+	}
+	e.clearing = true
+	boot := e.boot
+	e.life.run(c, func(context.Context) any { return &cleared{boot.Close()} })
 }
 
 // terminated clears the place of a child that is gone. The library tells it for every child, unasked.

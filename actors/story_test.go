@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -401,6 +402,44 @@ func TestLostMonitorGetsASuccessor(t *testing.T) {
 			t.Errorf("%s after %d machines: %v", end.State, len(p.world.machines), end.Cause.Err)
 		}
 		p.story("stopping", "stopped")
+	})
+}
+
+// A channel that breaks while a question is open fails twice, in an order that nobody knows. One successor comes.
+func TestMonitorLostWithAnOpenQuestion(t *testing.T) {
+	var hung atomic.Bool
+	w := &fakeWorld{onProbe: func(string) error {
+		if hung.Load() {
+			return errors.New("no answer")
+		}
+		return nil
+	}}
+	stage(t, w, func(p *play) {
+		p.up()
+		m := p.world.last()
+		const rounds = 20
+		for range rounds {
+			asked := make(chan struct{})
+			m.mu.Lock()
+			m.asked = asked
+			m.mu.Unlock()
+			hung.Store(true)
+			<-asked
+			m.mu.Lock()
+			m.asked = nil
+			m.hangUp()
+			m.mu.Unlock()
+			hung.Store(false)
+			time.Sleep(2 * failureWindow)
+		}
+		p.tree.Tell(&messages.StopInstances{})
+		if end := p.end(); end.Cause.Err != nil || len(p.world.machines) != 1 {
+			t.Errorf("%s after %d machines: %v", end.State, len(p.world.machines), end.Cause.Err)
+		}
+		log := p.messages()
+		if !strings.Contains(log, fmt.Sprintf(`monitor-1.%d"`, rounds)) || strings.Contains(log, fmt.Sprintf(`monitor-1.%d"`, rounds+1)) {
+			t.Errorf("not one successor for each of %d monitors", rounds)
+		}
 	})
 }
 

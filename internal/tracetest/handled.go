@@ -27,7 +27,7 @@ func Unhandled(l *trace.Log) (loose []string) {
 			}
 			end := run.Records[len(run.Records)-1]
 			if terminal(end.Next) || terminal(end.State) || end.Time.Sub(r.Time) > cutShort {
-				if missing := missing(r, run.Records[n+1:]); missing != "" {
+				if missing := missing(r, run.Records, run.Records[n+1:]); missing != "" {
 					loose = append(loose, tell(r, "no "+missing+" follows"))
 				}
 			}
@@ -45,8 +45,9 @@ func terminal(state string) bool { return state == "stopped" || state == "failed
 // ending are the states in which nobody gets a successor.
 var ending = []string{"saving", "stopping", "draining", "stopped", "failed"}
 
-// missing is what should follow a record and does not.
-func missing(r *trace.Record, later []*trace.Record) string {
+// missing is what should follow a record and does not. The end of an actor may stand before its failure: it was being stopped for another
+// reason, and its supervisor heard of the failure later. An address is used once in a run.
+func missing(r *trace.Record, all, later []*trace.Record) string {
 	emulator := "fleet/" + r.Instance
 	moves := func(s *trace.Record) bool { return s.To == emulator && s.Next != "" }
 	switch {
@@ -55,7 +56,7 @@ func missing(r *trace.Record, later []*trace.Record) string {
 		replaced := func(s *trace.Record) bool {
 			return s.Type == "Started" && place(s.To) == place(r.From) && s.To != r.From
 		}
-		if !slices.ContainsFunc(later, gone) {
+		if !slices.ContainsFunc(all, gone) {
 			return "end of the actor"
 		}
 		if r.To == emulator && !slices.Contains(ending, r.State) && !slices.ContainsFunc(later, replaced) && !slices.ContainsFunc(later, moves) {
