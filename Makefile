@@ -113,8 +113,8 @@ FUZZ := .
 fuzz: setup-build $(TOOLS) ## fuzz every target for FUZZTIME (1m); FUZZ is a pattern of package.FuzzName
 	@scripts/fuzz.sh "$(FUZZTIME)" "$(FUZZ)"
 
-fuzz-short: setup-build $(TOOLS) ## fuzz what reads foreign input, ten seconds each
-	@scripts/fuzz.sh 10s '^(qemu\.FuzzReadHeader|qemu/qmp\.FuzzParse|qemu/qga\.FuzzParse|internal/snapshot\.FuzzManifest|internal/config\.FuzzParse|internal/ports\.FuzzDecode|internal/github\.FuzzAnswers)$$'
+fuzz-short: setup-build $(TOOLS) ## fuzz what reads foreign input, a minute each
+	@scripts/fuzz.sh 1m '^(qemu\.FuzzReadHeader|qemu/qmp\.FuzzParse|qemu/qga\.FuzzParse|internal/snapshot\.FuzzManifest|internal/config\.FuzzParse|internal/ports\.FuzzDecode|internal/github\.FuzzAnswers)$$'
 
 vulncheck: setup-build $(TOOLS) $(GOVULNCHECK) ## compare the modules with the public list of known holes (needs the Internet)
 	$(GOVULNCHECK) ./...

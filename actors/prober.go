@@ -22,7 +22,8 @@ type prober struct {
 
 	began    time.Time
 	services map[string]*serviceHealth
-	told     bool // AllHealthy
+	waiting  []Check // for their first turn
+	told     bool    // AllHealthy
 }
 
 type serviceHealth struct {
@@ -45,6 +46,10 @@ const (
 	maxMisses    = 3
 )
 
+// atOnce is how many services are asked at once for the first time. A guest that has just been resumed does all that it does for the first
+// time: what two have needed is there for the others, and the slowest one need not share the processors with all of them.
+const atOnce = 2
+
 type probed struct {
 	check Check
 	err   error
@@ -59,7 +64,10 @@ func (a *prober) Receive(c actor.Context) {
 		a.clock.moved()
 		for _, check := range a.checks {
 			a.services[check.Service] = &serviceHealth{since: a.began}
-			a.probe(c, check)
+		}
+		a.waiting = a.checks
+		for range atOnce {
+			a.next(c)
 		}
 	case *probeDue:
 		a.probe(c, m.check)
@@ -67,6 +75,14 @@ func (a *prober) Receive(c actor.Context) {
 		a.probed(c, m)
 	case *actor.Stopping:
 		a.end()
+	}
+}
+
+// next asks the next service for the first time.
+func (a *prober) next(c actor.Context) {
+	if len(a.waiting) > 0 {
+		a.probe(c, a.waiting[0])
+		a.waiting = a.waiting[1:]
 	}
 }
 
@@ -79,6 +95,7 @@ func (a *prober) probe(c actor.Context, check Check) {
 }
 
 func (a *prober) probed(c actor.Context, m *probed) {
+	a.next(c)
 	s, detail := a.services[m.check.Service], ""
 	if m.err != nil {
 		detail = m.err.Error()

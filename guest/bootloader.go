@@ -50,10 +50,12 @@ var grubModules = []string{"biosdisk", "part_msdos", "ext2", "linux16", "boot"}
 //     nobody makes (0.4 s).
 //   - init_on_alloc: whoever may read the kernel's memory here is welcome to it. rcu_expedited: nobody waits for grace periods, of which
 //     mounts and modules ask for many (together 0.7 s).
+//   - psi, cgroup.memory: nobody asks how long tasks wait, or how much of the kernel's memory is whose; both cost something at each switch
+//     of tasks, and each buffer.
 //   - net.ifnames: the card is eth0. panic: reset instead of hanging.
 const commandLine = "quiet loglevel=4 lsm=yama cryptomgr.notests " +
 	"initcall_blacklist=load_system_certificate_list,init_encrypted mitigations=off init_on_alloc=0 rcupdate.rcu_expedited=1 " +
-	"net.ifnames=0 panic=-1"
+	"psi=0 cgroup.memory=nokmem,nosocket net.ifnames=0 panic=-1"
 
 func (p platform) kernelCommandLine() string { return p.command + " " + commandLine }
 

@@ -5,12 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/stackemu/stackemu/internal/span"
@@ -43,6 +48,8 @@ type Binary struct {
 	Img     string // qemu-img
 	Version Version
 	Build   string // the whole first line of --version, with the distribution's package
+
+	cache string // where answers are kept; "" is nowhere
 }
 
 // versionTimeout bounds `qemu-system-... --version`, which takes 20 ms, or seconds from a cold disk.
@@ -50,25 +57,66 @@ const versionTimeout = 20 * time.Second
 
 // Find looks for the QEMU of an architecture and for qemu-img: where the environment says, else in PATH. An error says
 // what to install.
-func Find(ctx context.Context, arch Arch) (*Binary, error) {
+func Find(ctx context.Context, arch Arch) (*Binary, error) { return FindCached(ctx, arch, "") }
+
+// FindCached is [Find] with the answer of --version kept in a file in dir for as long as the program stays the same. A script, which may
+// start any QEMU, is asked each time. Whoever has started the program compares what it says then, and calls [Binary.Forget] where
+// that differs.
+func FindCached(ctx context.Context, arch Arch, dir string) (*Binary, error) {
 	t, err := arch.traits()
 	if err != nil {
 		return nil, fmt.Errorf("qemu: %w", err)
 	}
-	b := &Binary{Arch: arch}
+	b := &Binary{Arch: arch, cache: dir}
 	if b.Path, err = lookUp(t.env, t.program); err != nil {
 		return nil, fmt.Errorf("qemu: %w; %s", err, cure(t.pkg))
 	}
 	if b.Img, err = lookUp("QEMU_IMG", "qemu-img"); err != nil {
 		return nil, fmt.Errorf("qemu: %w; %s", err, cure("qemu-utils"))
 	}
-	if b.Build, b.Version, err = askVersion(ctx, b.Path); err != nil {
+	if err := b.learnVersion(ctx); err != nil {
 		return nil, fmt.Errorf("qemu: %w", err)
 	}
 	if b.Version.Less(MinVersion) {
 		return nil, fmt.Errorf("qemu: %s is version %s, and %s or later is needed; %s", b.Path, b.Version, MinVersion, cure(t.pkg))
 	}
 	return b, nil
+}
+
+// learnVersion asks the program which version it is, or knows that from an earlier time.
+func (b *Binary) learnVersion(ctx context.Context) error {
+	path := b.versionFile()
+	key, native := sealed(b.Path)
+	if !native {
+		path = ""
+	}
+	var err error
+	b.Build, err = cached(ctx, path, key, func() (string, error) { return askVersion(ctx, b.Path) })
+	if err == nil {
+		b.Version, err = parseVersion(b.Build)
+	}
+	if err != nil {
+		return fmt.Errorf("%s --version: %w", b.Path, err)
+	}
+	return nil
+}
+
+func (b *Binary) versionFile() string {
+	if b.cache == "" {
+		return ""
+	}
+	return filepath.Join(b.cache, "version-"+string(b.Arch)+".json")
+}
+
+// Forget drops the answer that [FindCached] has kept.
+func (b *Binary) Forget() error {
+	if b.cache == "" {
+		return nil
+	}
+	if err := os.Remove(b.versionFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("qemu: %w", err)
+	}
+	return nil
 }
 
 // lookUp returns the program that an environment variable names, or that is in PATH.
@@ -97,23 +145,45 @@ func cure(pkg string) string {
 
 var versionPattern = regexp.MustCompile(`version (\d+)\.(\d+)(?:\.(\d+))?`)
 
-// askVersion runs a system emulator for its version.
-func askVersion(ctx context.Context, path string) (string, Version, error) {
+// askVersion runs a system emulator for the first line of its version.
+func askVersion(ctx context.Context, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
 	end := span.Begin(ctx, "qemu", "--version")
 	out, err := exec.CommandContext(ctx, path, "--version").Output()
 	end(err)
 	if err != nil {
-		return "", Version{}, fmt.Errorf("%s --version: %w", path, withStderr(err))
+		return "", withStderr(err)
 	}
 	line, _, _ := bytes.Cut(out, []byte("\n"))
 	build := strings.TrimSpace(string(line))
-	v, err := parseVersion(build)
+	_, err = parseVersion(build) // what is no version is not kept
+	return build, err
+}
+
+// executables begin with one of these where they are for the processor itself: ELF, and Mach-O (64 bits, or for several processors).
+var executables = []string{"\x7fELF", "\xcf\xfa\xed\xfe", "\xca\xfe\xba\xbe"}
+
+// sealed identifies a program by its file, and says whether that is for the processor and not a script.
+func sealed(path string) (key string, native bool) {
+	f, err := os.Open(path)
 	if err != nil {
-		return "", Version{}, fmt.Errorf("%s --version: %w", path, err)
+		return "", false
 	}
-	return build, v, nil
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", false
+	}
+	var magic [4]byte
+	if _, err := io.ReadFull(f, magic[:]); err != nil || !slices.Contains(executables, string(magic[:])) {
+		return "", false
+	}
+	var inode uint64
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		inode = stat.Ino
+	}
+	return fmt.Sprintf("%s|%d|%d|%d", path, inode, info.Size(), info.ModTime().UnixNano()), true
 }
 
 // parseVersion finds the version in the first line of --version.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stackemu/stackemu/qemu"
 	"github.com/stackemu/stackemu/qemu/qemutest"
@@ -25,6 +26,55 @@ func TestFind(t *testing.T) {
 		b, err := qemu.Find(within(t, patience), arch)
 		if err != nil || b.Version != (qemu.Version{Major: 9, Minor: 2, Micro: 1}) || b.Arch != arch || !strings.Contains(b.Build, "(fake)") {
 			t.Errorf("got %+v, %v", b, err)
+		}
+	}
+}
+
+// The version of a program is asked once; that of a script, which may start any QEMU, each time.
+func TestFindCached(t *testing.T) {
+	real := qemutest.Real(t)
+	cache := t.TempDir()
+	env := map[qemu.Arch]string{qemu.AMD64: "QEMU_SYSTEM_X86_64", qemu.ARM64: "QEMU_SYSTEM_AARCH64"}[real.Arch]
+	find := func() (string, error) {
+		b, err := qemu.FindCached(within(t, patience), real.Arch, cache)
+		if err != nil {
+			return "", err
+		}
+		return b.Build, nil
+	}
+	ruined(t, real.Path, func(path string) {
+		t.Setenv(env, path)
+		if build, err := find(); err != nil || build != real.Build {
+			t.Errorf("got %q, %v", build, err)
+		}
+	})
+	if build, err := find(); err != nil || build != real.Build {
+		t.Errorf("it was asked again: %q, %v", build, err)
+	}
+	b, err := qemu.FindCached(within(t, patience), real.Arch, cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time there is nothing to forget
+		if err := b.Forget(); err != nil {
+			t.Error(err)
+		}
+	}
+	if build, err := find(); err == nil {
+		t.Errorf("it was not asked again: %q", build)
+	}
+	script := filepath.Join(t.TempDir(), "qemu")
+	t.Setenv(env, script)
+	for _, version := range []string{"9.1.0", "9.2.0"} {
+		text := "#!/bin/sh\necho QEMU emulator version " + version + "\n"
+		if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(script, time.Time{}, time.Unix(1, 0)); err != nil { // and the size is the same
+			t.Fatal(err)
+		}
+		if build, err := find(); err != nil || !strings.HasSuffix(build, version) {
+			t.Errorf("got %q, %v", build, err)
 		}
 	}
 }

@@ -2,7 +2,9 @@ package qemu
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -41,24 +43,34 @@ func cached[T any](ctx context.Context, path, key string, make func() (T, error)
 // cachePoll is how often an answer that another process asks for is looked for.
 const cachePoll = 20 * time.Millisecond
 
-// entry is the form of a file of the cache.
-type entry[T any] struct {
-	Key   string `json:"key"`
-	Value T      `json:"value"`
+// entry is the form of a file of the cache. The sum is of the other two: a damaged file is as good as none.
+type entry struct {
+	Key   string          `json:"key"`
+	Value json.RawMessage `json:"value"`
+	Sum   string          `json:"sum"`
+}
+
+func (e entry) sum() string {
+	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%q %s", e.Key, e.Value)))
 }
 
 func kept[T any](path, key string) (value T, ok bool) {
-	var e entry[T]
+	var e entry
 	data, err := os.ReadFile(path)
-	if err != nil || json.Unmarshal(data, &e) != nil || e.Key != key {
+	if err != nil || json.Unmarshal(data, &e) != nil || e.Key != key || e.Sum != e.sum() {
 		return value, false
 	}
-	return e.Value, true
+	return value, json.Unmarshal(e.Value, &value) == nil
 }
 
 func keep[T any](path, key string, value T) {
-	data, err := json.MarshalIndent(entry[T]{key, value}, "", "  ")
-	if err == nil {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return
+	}
+	e := entry{Key: key, Value: text}
+	e.Sum = e.sum()
+	if data, err := json.Marshal(e); err == nil {
 		_ = publish(path, func(tmp string) error { return os.WriteFile(tmp, append(data, '\n'), 0o600) })
 	}
 }

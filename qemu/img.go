@@ -25,9 +25,7 @@ type ImageInfo struct {
 func (b *Binary) CreateOverlay(ctx context.Context, base, overlay string) error {
 	name, err := backingNameFor(base, overlay)
 	if err == nil {
-		err = publish(overlay, func(tmp string) error {
-			return b.img(ctx, nil, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", name, plainPath(tmp))
-		})
+		err = publish(overlay, func(tmp string) error { return b.blank(ctx, base, name, tmp) })
 	}
 	if err != nil {
 		return fmt.Errorf("qemu: overlay %s: %w", overlay, err)

@@ -1,10 +1,13 @@
 package qemu_test
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stackemu/stackemu/qemu"
 	"github.com/stackemu/stackemu/qemu/qemutest"
@@ -53,6 +56,89 @@ func testImages(t *testing.T, b *qemu.Binary) {
 
 func TestFakeImages(t *testing.T) { testImages(t, qemutest.Binary(t, qemutest.Script{})) }
 func TestRealImages(t *testing.T) { testImages(t, qemutest.Real(t)) }
+
+// The second overlay of a size is a copy of the first, to the byte, and the guest's disk is not: what is damaged is made anew.
+func TestRealOverlayFromCache(t *testing.T) {
+	qemutest.Real(t)
+	dir := t.TempDir()
+	cache := filepath.Join(dir, "cache")
+	b, err := qemu.FindCached(within(t, patience), qemu.HostArch(), cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := filepath.Join(dir, "base.qcow2")
+	if err := os.WriteFile(base, qemutest.Qcow2(""), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	overlay := func(name string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := b.CreateOverlay(within(t, patience), base, path); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	first, intact := overlay("1.qcow2"), b.Img
+	b.Img = ruined(t, intact, func(img string) { b.Img = img; overlay("0.qcow2") })
+	if second := overlay("2.qcow2"); second != first {
+		t.Error("the copy is another")
+	}
+	b.Img = intact
+	if info, err := b.Info(within(t, patience), filepath.Join(dir, "2.qcow2")); err != nil || info.BackingFile != "base.qcow2" {
+		t.Errorf("got %+v, %v", info, err)
+	}
+	if overlay("3.qcow2") != first {
+		t.Error("another one by the same program")
+	}
+	kept := filepath.Join(cache, "overlay-base.qcow2.json")
+	text, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range text { // one bit at a time
+		text[at] ^= 1
+		if err := os.WriteFile(kept, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		text[at] ^= 1
+		if at%397 == 0 && overlay("4.qcow2") != first {
+			t.Fatalf("byte %d: a damaged overlay is used", at)
+		}
+	}
+	if out, err := exec.Command(intact, "create", "-f", "qcow2", base, "2G").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if overlay("5.qcow2") == first {
+		t.Error("an overlay of another size is used")
+	}
+}
+
+// ruined is a program that does not run, but is by its file the one that use has had.
+func ruined(t *testing.T, program string, use func(path string)) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), filepath.Base(program))
+	data, err := os.ReadFile(program)
+	if err == nil {
+		err = os.WriteFile(path, data, 0o700)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	use(path)
+	clear(data[4:])
+	if err := errors.Join(os.WriteFile(path, data, 0o700), os.Chtimes(path, time.Time{}, info.ModTime())); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
 func TestRealConvert(t *testing.T) {
 	b := qemutest.Real(t)

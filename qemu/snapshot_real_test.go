@@ -159,12 +159,28 @@ func TestRealLoadFails(t *testing.T) {
 	}
 }
 
-// A save that is given up leaves a guest that can go on.
+// A save that is given up leaves a guest that can go on. In one of fifty times QEMU 10.0 itself does not live to see that: a thread of its
+// own (mig/src/send) uses what has been freed. The program then boots the disk, as after any other end of QEMU.
 func TestRealCancelledSave(t *testing.T) {
 	b := qemutest.Real(t)
 	disk := qemutest.CounterDisk(t, b)
-	v := qemutest.Boot(t, b, small(), func(w *qemu.Wiring) { w.Disk = qemutest.Overlay(t, b, disk) })
-	q := v.Dial(t, nil)
+	for range 3 {
+		v := qemutest.Boot(t, b, small(), func(w *qemu.Wiring) { w.Disk = qemutest.Overlay(t, b, disk) })
+		err := cancelledSave(t, v.Dial(t, nil))
+		if err == nil {
+			return
+		}
+		var exit *qemu.ExitError
+		if <-v.Done(); !errors.As(v.Err(), &exit) || exit.Signal != syscall.SIGSEGV {
+			t.Fatalf("%v; QEMU: %v", err, v.Err())
+		}
+		t.Logf("QEMU: %v", v.Err())
+	}
+	t.Error("QEMU dies of it each time")
+}
+
+// cancelledSave fails only when QEMU has gone.
+func cancelledSave(t *testing.T, q *qmp.Conn) error {
 	count := qemutest.AwaitCount(t, q, 0)
 	if err := q.Stop(within(t, patience)); err != nil {
 		t.Fatal(err)
@@ -177,10 +193,15 @@ func TestRealCancelledSave(t *testing.T) {
 	}
 	// 5 ms are enough for the command to start, and not for its end; if they are, that is no failure either.
 	_ = q.SaveMapped(within(t, 5*time.Millisecond), path, 2, nil)
-	if err := q.Cont(within(t, patience)); err != nil {
+	err := q.Cont(within(t, patience))
+	if errors.Is(err, qmp.ErrClosed) {
+		return err
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	qemutest.AwaitCount(t, q, count)
+	return nil
 }
 
 func TestRealForward(t *testing.T) {

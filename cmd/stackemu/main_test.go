@@ -15,7 +15,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -113,7 +112,7 @@ type emulator struct {
 
 func newEmulator(t *testing.T, s qemutest.Script) *emulator {
 	t.Helper()
-	e := &emulator{T: t, home: t.TempDir(), port: map[string]int{"DASHBOARD": freePort(t), "BACKEND": freePort(t)}}
+	e := &emulator{T: t, home: t.TempDir(), port: map[string]int{"DASHBOARD": clitest.FreePort(t), "BACKEND": clitest.FreePort(t)}}
 	b := qemutest.Binary(t, s)
 	e.qemu = b
 	e.env = append(os.Environ(), "STACKEMU_TEST_RUN=1", "STACKEMU_CONFIG=none",
@@ -133,23 +132,6 @@ func newEmulator(t *testing.T, s qemutest.Script) *emulator {
 		t.Fatal(err)
 	}
 	return e
-}
-
-// lastPort counts those that tests have been given. They are below those that the kernel gives to connections, any of which may be in
-// the way of one that is free now, and begin elsewhere in every process.
-var lastPort atomic.Int32
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 1000 {
-		port := 11000 + (os.Getpid()*61+int(lastPort.Add(1)))%15000
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
 }
 
 func (e *emulator) start(args ...string) *clitest.Command {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stackemu/stackemu/internal/clitest"
 	"github.com/stackemu/stackemu/internal/github/githubtest"
 	"github.com/stackemu/stackemu/qemu/qemutest"
 )
@@ -37,7 +38,7 @@ func newPublished(t *testing.T, s qemutest.Script) *published {
 func (e *emulator) allPorts() {
 	e.Helper()
 	for _, name := range []string{"MINIO", "INBUCKET"} {
-		e.env = append(e.env, fmt.Sprintf("EMULATOR_%s_PORT=%d", name, freePort(e.T)))
+		e.env = append(e.env, fmt.Sprintf("EMULATOR_%s_PORT=%d", name, clitest.FreePort(e.T)))
 	}
 }
 

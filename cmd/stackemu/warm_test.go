@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stackemu/stackemu/internal/clitest"
 	"github.com/stackemu/stackemu/internal/guestapi"
 	"github.com/stackemu/stackemu/qemu/qemutest"
 )
@@ -103,7 +104,7 @@ func TestGuestIsToldWhereItIs(t *testing.T) {
 		t.Errorf("it knows where it is, and is told %v", r.Runtime)
 	}
 	e.run(0, "reset", "--yes")
-	e.port["BACKEND"] = freePort(t)
+	e.port["BACKEND"] = clitest.FreePort(t)
 	e.env = append(e.env, fmt.Sprintf("EMULATOR_BACKEND_PORT=%d", e.port["BACKEND"]))
 	if port := told().Runtime["STACK_EMULATOR_BACKEND_HOST_PORT"]; port != strconv.Itoa(e.port["BACKEND"]) {
 		t.Errorf("the backend's port is %q", port)

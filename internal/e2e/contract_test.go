@@ -57,7 +57,7 @@ func newToy(t *testing.T) (*emulator, map[string]string) {
 	if os.Getenv("STACKEMU_E2E_BUILD") == "" || bin == "" {
 		t.Skip("builds an image, which takes minutes: run make e2e-build")
 	}
-	e := &emulator{T: t, bin: bin, home: t.TempDir(), port: map[string]int{"TOY": freePort(t)}}
+	e := &emulator{T: t, bin: bin, home: t.TempDir(), port: map[string]int{"TOY": clitest.FreePort(t)}}
 	e.env = append(os.Environ(), "STACK_EMULATOR_HOME="+e.home, fmt.Sprintf("TOY_PORT=%d", e.port["TOY"]))
 	t.Chdir(t.TempDir()) // where the program finds the page's stackemu.yaml
 	files := pageFiles(t, filepath.Join(pageDir, "guest-contract.md"))

@@ -64,7 +64,7 @@ func newEmulatorWithout(t *testing.T) *emulator {
 	e := &emulator{T: t, bin: bin, home: dir, port: map[string]int{}}
 	e.env = append(os.Environ(), "STACKEMU_CONFIG=none", "STACK_EMULATOR_HOME="+e.home, "EMULATOR_IMAGE_DIR="+filepath.Dir(image))
 	for _, name := range []string{"DASHBOARD", "BACKEND", "MINIO", "INBUCKET"} {
-		e.port[name] = freePort(t)
+		e.port[name] = clitest.FreePort(t)
 		e.env = append(e.env, fmt.Sprintf("EMULATOR_%s_PORT=%d", name, e.port[name]))
 	}
 	return e
@@ -73,18 +73,8 @@ func newEmulatorWithout(t *testing.T) *emulator {
 // onAnotherPort moves the backend, for the starts that follow.
 func (e *emulator) onAnotherPort() {
 	e.Helper()
-	e.port["BACKEND"] = freePort(e.T)
+	e.port["BACKEND"] = clitest.FreePort(e.T)
 	e.env = append(e.env, fmt.Sprintf("EMULATOR_BACKEND_PORT=%d", e.port["BACKEND"])) // the last one counts
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // limit of one run of the program: a handful of cold boots on a slow machine.

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/stackemu/stackemu/internal/clitest"
 	"github.com/stackemu/stackemu/internal/config"
 	"github.com/stackemu/stackemu/internal/home"
 	"github.com/stackemu/stackemu/internal/hostport"
@@ -34,7 +35,7 @@ func configure(t *testing.T) config.Config {
 	dir := t.TempDir()
 	env := map[string]string{"STACK_EMULATOR_HOME": dir, "EMULATOR_ARCH": "amd64"}
 	for _, name := range []string{"DASHBOARD", "BACKEND"} {
-		env["EMULATOR_"+name+"_PORT"] = strconv.Itoa(freePort(t))
+		env["EMULATOR_"+name+"_PORT"] = strconv.Itoa(clitest.FreePort(t))
 	}
 	c, err := config.Load(config.Sources{Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
 	if err != nil {
@@ -44,16 +45,6 @@ func configure(t *testing.T) config.Config {
 	write(t, image.Disk, string(qemutest.Qcow2("")))
 	write(t, image.Sidecar, `{"profile":"reference","services":["dashboard","backend"]}`)
 	return c
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func write(t *testing.T, path, text string) {

@@ -87,7 +87,7 @@ func (i *Instance) findDisk(context.Context) error {
 func (i *Instance) findQEMU(ctx context.Context) error {
 	arch, s := qemu.Arch(i.config.Arch), &i.surveyed
 	var err error
-	if s.binary, err = qemu.Find(ctx, arch); err != nil {
+	if s.binary, err = qemu.FindCached(ctx, arch, i.home.Cache); err != nil {
 		return err
 	}
 	if s.caps, err = s.binary.CachedCapabilities(ctx, i.home.Cache); err != nil {

@@ -132,12 +132,12 @@ func (c Config) node(ctx context.Context, work string) []string {
 	if c.NoBlob {
 		return []string{c.Node}
 	}
-	blob, err := nodeblob.Path(ctx, c.Node, work)
+	args, err := nodeblob.Args(ctx, c.Node, work)
 	if err != nil {
 		fmt.Fprintln(c.Log, "entrypoint: a slower start:", err)
 		return []string{c.Node}
 	}
-	return []string{c.Node, "--snapshot-blob", blob}
+	return append([]string{c.Node}, args...)
 }
 
 // supervise calls open when the database is prepared, and returns when a server has ended or a signal has come.

@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-func TestPath(t *testing.T) {
+func TestArgs(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Skip("node is not installed")
 	}
 	dir := t.TempDir()
-	blob, err := Path(t.Context(), node, dir)
+	args, err := Args(t.Context(), node, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,16 +22,17 @@ func TestPath(t *testing.T) {
 	if err := os.WriteFile(script, []byte("console.log(require('node:http').STATUS_CODES[200], process.argv[2])"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(node, "--snapshot-blob", blob, script, "x").Output()
+	out, err := exec.Command(node, append(args, script, "x")...).Output()
 	if err != nil || string(out) != "OK x\n" {
 		t.Errorf("a script from the snapshot: %q, %v", out, err)
 	}
 
+	blob := filepath.Join(dir, blobName)
 	first, err := os.Stat(blob)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Path(t.Context(), node, dir); err != nil {
+	if _, err := Args(t.Context(), node, dir); err != nil {
 		t.Fatal(err)
 	}
 	if again, err := os.Stat(blob); err != nil || !os.SameFile(first, again) || !again.ModTime().Equal(first.ModTime()) {
@@ -40,7 +41,7 @@ func TestPath(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, keyName), []byte("another CPU"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Path(t.Context(), node, dir); err != nil {
+	if _, err := Args(t.Context(), node, dir); err != nil {
 		t.Fatal(err)
 	}
 	if again, err := os.Stat(blob); err != nil || again.ModTime().Equal(first.ModTime()) {
@@ -48,16 +49,16 @@ func TestPath(t *testing.T) {
 	}
 }
 
-func TestPathWithoutNode(t *testing.T) {
+func TestArgsWithoutNode(t *testing.T) {
 	dir := t.TempDir()
-	if blob, err := Path(t.Context(), filepath.Join(dir, "absent"), dir); err == nil {
-		t.Errorf("Path = %q", blob)
+	if args, err := Args(t.Context(), filepath.Join(dir, "absent"), dir); err == nil {
+		t.Errorf("Args = %q", args)
 	}
 	failing := filepath.Join(dir, "node")
 	if err := os.WriteFile(failing, []byte("#!/bin/sh\necho no snapshots here\nexit 9\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Path(t.Context(), failing, dir); err == nil || !strings.Contains(err.Error(), "no snapshots here") {
+	if _, err := Args(t.Context(), failing, dir); err == nil || !strings.Contains(err.Error(), "no snapshots here") {
 		t.Errorf("err = %v, want one with what Node said", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, keyName)); err == nil {

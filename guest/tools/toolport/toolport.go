@@ -48,6 +48,7 @@ func Serve(file *os.File, handle func(guestapi.Request) guestapi.Result) error {
 	if err != nil {
 		return err
 	}
+	rehearse()
 	for p := (&port{file: file, raw: raw}); ; {
 		line, err := p.line()
 		if err != nil {
@@ -65,6 +66,13 @@ func Serve(file *os.File, handle func(guestapi.Request) guestapi.Result) error {
 			return fmt.Errorf("toolport: %w", err)
 		}
 	}
+}
+
+// rehearse has the encoder learn the types of calls and replies now, and not when somebody waits.
+func rehearse() {
+	var call guestapi.Call
+	_ = json.Unmarshal([]byte(`{"id":"-","request":{}}`), &call)
+	_, _ = json.Marshal(guestapi.Reply{ID: call.ID, Result: &guestapi.Result{Steps: []guestapi.Step{{}}}})
 }
 
 type port struct {
