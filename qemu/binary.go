@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/stackemu/stackemu/internal/span"
+	"github.com/stackemu/stackemu/qemu/qmp"
 )
 
 // Version is a version of QEMU.
@@ -49,7 +50,8 @@ type Binary struct {
 	Version Version
 	Build   string // the whole first line of --version, with the distribution's package
 
-	cache string // where answers are kept; "" is nowhere
+	cache    string // where answers are kept; "" is nowhere
+	recalled bool   // the version was known from an earlier time
 }
 
 // versionTimeout bounds `qemu-system-... --version`, which takes 20 ms, or seconds from a cold disk.
@@ -60,8 +62,7 @@ const versionTimeout = 20 * time.Second
 func Find(ctx context.Context, arch Arch) (*Binary, error) { return FindCached(ctx, arch, "") }
 
 // FindCached is [Find] with the answer of --version kept in a file in dir for as long as the program stays the same. A script, which may
-// start any QEMU, is asked each time. Whoever has started the program compares what it says then, and calls [Binary.Forget] where
-// that differs.
+// start any QEMU, is asked each time. Whoever has started the program calls [Binary.Confirm].
 func FindCached(ctx context.Context, arch Arch, dir string) (*Binary, error) {
 	t, err := arch.traits()
 	if err != nil {
@@ -90,8 +91,12 @@ func (b *Binary) learnVersion(ctx context.Context) error {
 	if !native {
 		path = ""
 	}
+	b.recalled = true
 	var err error
-	b.Build, err = cached(ctx, path, key, func() (string, error) { return askVersion(ctx, b.Path) })
+	b.Build, err = cached(ctx, path, key, func() (string, error) {
+		b.recalled = false
+		return askVersion(ctx, b.Path)
+	})
 	if err == nil {
 		b.Version, err = parseVersion(b.Build)
 	}
@@ -108,15 +113,17 @@ func (b *Binary) versionFile() string {
 	return filepath.Join(b.cache, "version-"+string(b.Arch)+".json")
 }
 
-// Forget drops the answer that [FindCached] has kept.
-func (b *Binary) Forget() error {
-	if b.cache == "" {
+// Confirm compares what was known with what the program says of itself now that it runs. If it is another version, the answer is dropped,
+// so that the next one to look for the program asks it.
+func (b *Binary) Confirm(runs qmp.Version) error {
+	if !b.recalled || b.Version.String() == runs.String() {
 		return nil
 	}
-	if err := os.Remove(b.versionFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("qemu: %w", err)
+	err := fmt.Errorf("qemu: %s was version %s, and runs as %s", b.Path, b.Version, runs)
+	if removed := os.Remove(b.versionFile()); !errors.Is(removed, fs.ErrNotExist) {
+		err = errors.Join(err, removed)
 	}
-	return nil
+	return err
 }
 
 // lookUp returns the program that an environment variable names, or that is in PATH.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stackemu/stackemu/qemu"
 	"github.com/stackemu/stackemu/qemu/qemutest"
+	"github.com/stackemu/stackemu/qemu/qmp"
 )
 
 // install makes a fake the QEMU that the environment names.
@@ -55,10 +56,19 @@ func TestFindCached(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var same, other qmp.Version
+	same.QEMU.Major, same.QEMU.Minor, same.QEMU.Micro = real.Version.Major, real.Version.Minor, real.Version.Micro
+	other.QEMU.Major = 1
+	if err := b.Confirm(same); err != nil {
+		t.Error(err)
+	}
 	for range 2 { // the second time there is nothing to forget
-		if err := b.Forget(); err != nil {
+		if err := b.Confirm(other); err == nil || !strings.Contains(err.Error(), "and runs as 1.0.0") {
 			t.Error(err)
 		}
+	}
+	if err := real.Confirm(other); err != nil { // it was asked, and has the last word
+		t.Error(err)
 	}
 	if build, err := find(); err == nil {
 		t.Errorf("it was not asked again: %q", build)

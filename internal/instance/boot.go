@@ -3,7 +3,6 @@ package instance
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -133,8 +132,10 @@ func (b *Boot) DialMonitor(ctx context.Context, onEvent func(qmp.Event)) (*qmp.C
 	if err != nil {
 		return nil, err
 	}
-	if err := b.sameQEMU(m); err != nil {
-		return nil, errors.Join(err, m.Close())
+	if b.Way != Adopt { // what was adopted has been started by another command, maybe before an update
+		if err := b.binary.Confirm(m.Version()); err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
 	}
 	if b.Way == Cold && !b.plugged {
 		if err := b.plug(ctx, m); err != nil {
@@ -143,16 +144,6 @@ func (b *Boot) DialMonitor(ctx context.Context, onEvent func(qmp.Event)) (*qmp.C
 		b.plugged = true
 	}
 	return m, nil
-}
-
-// sameQEMU compares the version of what runs with that of what was found, which decided what can be resumed. One that was adopted has
-// been started by another command, maybe before an update.
-func (b *Boot) sameQEMU(m *qmp.Conn) error {
-	found, runs := b.binary.Version.String(), m.Version().String()
-	if b.Way == Adopt || found == runs {
-		return nil
-	}
-	return errors.Join(fmt.Errorf("qemu: %s has said that it is version %s, and runs as %s", b.binary.Path, found, runs), b.binary.Forget())
 }
 
 // DialAgent opens the guest-agent channel.
