@@ -31,12 +31,12 @@ class Database {
   }
 
   /** Runs one statement and returns its rows. */
-  async rows(text, values = []) {
+  async rows(text, values) {
     return (await this.pool.query(text, values)).rows;
   }
 
   /** Runs one statement and returns its first row, or undefined. */
-  async row(text, values = []) {
+  async row(text, values) {
     return (await this.rows(text, values))[0];
   }
 
@@ -45,7 +45,7 @@ class Database {
     const client = await this.pool.connect();
     try {
       await client.query('BEGIN');
-      const result = await work(async (text, values = []) => (await client.query(text, values)).rows[0]);
+      const result = await work(async (text, values) => (await client.query(text, values)).rows[0]);
       await client.query('COMMIT');
       client.release();
       return result;

@@ -8,7 +8,7 @@ function register(router, { database }) {
   router.on('GET', '/health', async ({ url }) => {
     if (!url.searchParams.get('db')) return { body: { status: 'ok' } };
     try {
-      await database.row('SELECT count(*) FROM "Project"');
+      await database.row('SELECT 1 FROM "Project" LIMIT 1'); // as dear with many projects as with one
       return { body: { status: 'ok', database: 'ok' } };
     } catch (error) {
       if (!isDatabaseAway(error)) throw error;
