@@ -405,15 +405,20 @@ func TestLostMonitorGetsASuccessor(t *testing.T) {
 	})
 }
 
-// A channel that breaks while a question is open fails twice, in an order that nobody knows. One successor comes.
-func TestMonitorLostWithAnOpenQuestion(t *testing.T) {
-	var hung atomic.Bool
-	w := &fakeWorld{onProbe: func(string) error {
-		if hung.Load() {
+// ailing is a world whose services do not answer while the flag is set.
+func ailing() (*fakeWorld, *atomic.Bool) {
+	var silent atomic.Bool
+	return &fakeWorld{onProbe: func(string) error {
+		if silent.Load() {
 			return errors.New("no answer")
 		}
 		return nil
-	}}
+	}}, &silent
+}
+
+// A channel that breaks while a question is open fails twice, in an order that nobody knows. One successor comes.
+func TestMonitorLostWithAnOpenQuestion(t *testing.T) {
+	w, hung := ailing()
 	stage(t, w, func(p *play) {
 		p.up()
 		m := p.world.last()
@@ -446,13 +451,7 @@ func TestMonitorLostWithAnOpenQuestion(t *testing.T) {
 // A QEMU that does not talk any more, but does not end either (SIGSTOP), is noticed by its services and replaced once the
 // budget is spent.
 func TestHungQEMUIsReplaced(t *testing.T) {
-	var hung atomic.Bool
-	w := &fakeWorld{onProbe: func(string) error {
-		if hung.Load() {
-			return errors.New("no answer")
-		}
-		return nil
-	}}
+	w, hung := ailing()
 	stage(t, w, func(p *play) {
 		p.up()
 		p.world.last().hung = true

@@ -57,7 +57,7 @@ func testImages(t *testing.T, b *qemu.Binary) {
 func TestFakeImages(t *testing.T) { testImages(t, qemutest.Binary(t, qemutest.Script{})) }
 func TestRealImages(t *testing.T) { testImages(t, qemutest.Real(t)) }
 
-// The second overlay of a size is a copy of the first, to the byte, and the guest's disk is not: what is damaged is made anew.
+// The second overlay of a size is a copy of the first, to the byte, and made without qemu-img. A damaged copy is made anew.
 func TestRealOverlayFromCache(t *testing.T) {
 	qemutest.Real(t)
 	dir := t.TempDir()
@@ -99,13 +99,13 @@ func TestRealOverlayFromCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at := range text { // one bit at a time
+	for at := 0; at < len(text); at += 397 { // one bit at a time
 		text[at] ^= 1
 		if err := os.WriteFile(kept, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		text[at] ^= 1
-		if at%397 == 0 && overlay("4.qcow2") != first {
+		if overlay("4.qcow2") != first {
 			t.Fatalf("byte %d: a damaged overlay is used", at)
 		}
 	}

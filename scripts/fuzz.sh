@@ -25,7 +25,10 @@ target() {
   }
   tried=$(sed -nE 's/.*execs: ([0-9]+).*/\1/p' <<<"$out" | tail -1)
   echo "fuzz $1: ${tried:-0} inputs"
-  ((${tried:-0} >= FEWEST)) || return 255
+  ((${tried:-0} >= FEWEST)) || {
+    echo "fuzz $1: FAILED: it stands still"
+    return 255
+  }
 }
 export -f fuzz out_of_time target
 

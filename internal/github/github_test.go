@@ -289,13 +289,12 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 // FuzzAnswers: whatever the API answers is a release or an error.
 func FuzzAnswers(f *testing.F) {
-	f.Add(uint8(0), []byte(`{"tag_name":"x","assets":[{"name":"a","size":-1,"digest":"sha256:zz","state":"uploaded"}]}`))
-	f.Add(uint8(0), []byte(`{"assets":[null]}`))
-	f.Add(uint8(2), []byte(`{"message":7}`))
-	codes := []int{200, 301, 403, 404, 422} // others are as one of these, or are asked again
-	f.Fuzz(func(t *testing.T, which uint8, body []byte) {
+	f.Add(uint16(0), []byte(`{"tag_name":"x","assets":[{"name":"a","size":-1,"digest":"sha256:zz","state":"uploaded"}]}`))
+	f.Add(uint16(0), []byte(`{"assets":[null]}`))
+	f.Add(uint16(203), []byte(`{"message":7}`))
+	f.Fuzz(func(t *testing.T, code uint16, body []byte) {
 		synctest.Test(t, func(t *testing.T) { // what is asked again is so after a pause
-			answers(t, codes[int(which)%len(codes)], body)
+			answers(t, 200+int(code)%400, body)
 		})
 	})
 }
@@ -308,7 +307,7 @@ func answers(t *testing.T, code int, body []byte) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if release, err := c.Release(t.Context(), repo, "x"); code != http.StatusOK && err == nil {
+	if release, err := c.Release(t.Context(), repo, "x"); code >= 300 && err == nil {
 		t.Errorf("status %d: %+v", code, release)
 	}
 }
