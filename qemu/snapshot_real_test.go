@@ -159,7 +159,7 @@ func TestRealLoadFails(t *testing.T) {
 	}
 }
 
-// A save that is given up leaves a guest that can go on. In one of fifty times QEMU 10.0 itself does not live to see that: a thread of its
+// A save that is given up leaves a guest that can go on. A few times in a hundred QEMU 10.0 itself does not live to see that: a thread of its
 // own (mig/src/send) uses what has been freed. The program then boots the disk, as after any other end of QEMU.
 func TestRealCancelledSave(t *testing.T) {
 	b := qemutest.Real(t)
